@@ -1,0 +1,51 @@
+/*
+ * Subjects: what is compared with native. One table of kinds; `epdiff subjects` prints it.
+ */
+#ifndef EPDIFF_EXECUTE_SUBJECT_H
+#define EPDIFF_EXECUTE_SUBJECT_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    SUBJECT_NAME_MAX = 255,
+    SUBJECT_WHY_MAX = 255,
+};
+
+enum subject_kind {
+    SUBJECT_NATIVE,  /* "native": nothing preloaded */
+    SUBJECT_SHIM,    /* "shim:POLICY+BACKEND": our libepbatch.so; the backend may be left out: syscall */
+    SUBJECT_PRELOAD, /* "preload:PATH": any shared library */
+};
+
+struct subject {
+    enum subject_kind kind;
+    char name[SUBJECT_NAME_MAX + 1]; /* canonical: "shim:naive+syscall" */
+    char policy[32];                 /* EPBATCH_POLICY, for SUBJECT_SHIM */
+    char backend[32];                /* EPBATCH_BACKEND */
+    char library[PATH_MAX];          /* absolute path of what is preloaded, or empty */
+};
+
+/*
+ * Parses a subject's name. Returns 0, or -EINVAL with one line in *ret_why that says what was wrong and what was
+ * expected: an unknown kind, an unknown policy or backend, a library that is not there.
+ */
+int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, size_t size);
+
+/*
+ * True if an expectation written for `pattern` ("shim:naive", "native") speaks of this subject: the same name, or the
+ * same without its backend.
+ */
+bool subject_matches(const struct subject *subject, const char *pattern);
+
+/*
+ * Lists what can be named here. Returns the name of the index-th subject, or NULL past the last; *ret_why is empty if
+ * this machine can run it, or says why not.
+ */
+const char *subject_list(unsigned index, char *ret_why, size_t size);
+
+/* Folder of the running tool: where libepbatch.so and epdiff-exec are looked for. Returns 0 or a negative errno. */
+int subject_home(char *ret_path, size_t size);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * The world of a program: which open file description each number of each process names, and which descriptions each
+ * epoll instance has registered. It is driven step by step with outcomes, either those of a recorded run (the oracle)
+ * or those that world_predict foresees (the generator). It knows nothing of readiness.
+ */
+#ifndef EPDIFF_PROGRAM_WORLD_H
+#define EPDIFF_PROGRAM_WORLD_H
+
+#include "fuzz/program/program.h"
+
+enum {
+    WORLD_FILES_MAX = PROGRAM_SLOTS_MAX + 1,
+    WORLD_ITEMS_MAX = PROGRAM_STEPS_MAX,
+    WORLD_FILE_NONE = -1,
+    WORLD_STEP_NONE = -1,
+};
+
+/* What a step let its actor see, as far as the world needs it. */
+struct world_outcome {
+    int64_t ret; /* -1: failed. fork and pthread_create: 0 if the actor lives */
+    int err;
+    int fds[PROGRAM_OUTS_MAX]; /* numbers of the out slots, -1 if none */
+};
+
+/* An open file description. */
+struct world_file {
+    enum file_kind kind;
+    int born;  /* step that opened it */
+    int out;   /* which out of that step */
+    int peer;  /* the other end of a pipe or socket pair, or WORLD_FILE_NONE */
+    int refs;  /* numbers of all processes that name it */
+    bool nonblock;
+};
+
+/* An entry of an interest list. */
+struct world_item {
+    bool live;
+    int instance; /* file index of the epoll instance */
+    int number;   /* fd number given to epoll_ctl */
+    int file;     /* file index of the target */
+    uint32_t events;
+    int added;      /* step of the ADD */
+    int registered; /* step of the ADD or the last MOD: the data that its events carry */
+};
+
+struct world_process {
+    bool alive;
+    int files[PROGRAM_FD_LIMIT]; /* number -> file index or WORLD_FILE_NONE */
+};
+
+struct world {
+    const struct program *program;
+    int slots[PROGRAM_SLOTS_MAX]; /* number, -1 when unbound or failed */
+    struct world_process processes[PROGRAM_ACTORS_MAX]; /* by the index of the process's main actor */
+    bool actors_alive[PROGRAM_ACTORS_MAX];
+    unsigned nfiles;
+    struct world_file files[WORLD_FILES_MAX];
+    unsigned nitems;
+    struct world_item items[WORLD_ITEMS_MAX];
+};
+
+/* Process main with numbers 0, 1 and 2 taken by /dev/null. Keeps a pointer to `program`. */
+void world_init(struct world *ret_world, const struct program *program);
+
+/* The number that an fd argument stands for now: the slot's number or the literal. */
+int world_number(const struct world *world, const struct step *step, unsigned arg);
+
+/* The file that `number` names in the process of `actor`, or WORLD_FILE_NONE. */
+int world_file_of(const struct world *world, unsigned actor, int number);
+
+/* The file that argument `arg` of the step names for the step's actor now, or WORLD_FILE_NONE. */
+int world_file_of_arg(const struct world *world, const struct step *step, unsigned arg);
+
+/* Index of the live item (instance, number, file), or -1. */
+int world_find_item(const struct world *world, int instance, int number, int file);
+
+/*
+ * What the kernel will answer as far as descriptors decide it: numbers by the lowest-free rule, EBADF, EPERM, EEXIST,
+ * ENOENT, EINVAL. Results that depend on readiness come out as 0.
+ */
+void world_predict(const struct world *world, unsigned step, struct world_outcome *ret_outcome);
+
+/* Applies a step with its outcome. A step by a dead actor changes nothing. */
+void world_apply(struct world *world, unsigned step, const struct world_outcome *outcome);
+
+#endif
