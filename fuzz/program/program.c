@@ -73,6 +73,29 @@ void program_init(struct program *ret_program)
     ret_program->actors[0].kind = ACTOR_MAIN;
 }
 
+/* A slot and an actor cannot share a name: in text nothing would tell them apart. */
+static bool name_taken(const struct program *program, const char *name, size_t length)
+{
+    return program_find_slot(program, name, length) >= 0 ||
+           program_find_actor(program, name, length) >= 0;
+}
+
+/* The first free name of a letter from `number` on. */
+static void choose_name(const struct program *program, char letter, unsigned number,
+                        char ret_name[PROGRAM_NAME_MAX + 1])
+{
+    /* One more try than there can be names taken. */
+    for (unsigned tries = 0; tries <= PROGRAM_SLOTS_MAX + PROGRAM_ACTORS_MAX; tries++) {
+        char name[PROGRAM_NAME_MAX + 1];
+        int length = snprintf(name, sizeof(name), "%c%u", letter, number + tries);
+        if (!name_taken(program, name, (size_t)length)) {
+            strcpy(ret_name, name);
+            return;
+        }
+    }
+    assert(!"more names than slots and actors");
+}
+
 /* Generated names count per letter: r0, w0, r1, w1, so that the ends of one pipe share a number. */
 static void name_slot(struct program *program, unsigned index, char letter)
 {
@@ -80,15 +103,7 @@ static void name_slot(struct program *program, unsigned index, char letter)
 
     for (unsigned i = 0; i < index; i++)
         count += program->slots[i].name[0] == letter;
-    do {
-        char name[PROGRAM_NAME_MAX + 1];
-        int length = snprintf(name, sizeof(name), "%c%u", letter, count++);
-        if (program_find_slot(program, name, (size_t)length) < 0) {
-            strcpy(program->slots[index].name, name);
-            return;
-        }
-    } while (count < 2 * PROGRAM_SLOTS_MAX);
-    assert(!"more names than slots");
+    choose_name(program, letter, count, program->slots[index].name);
 }
 
 static void name_actor(struct program *program, unsigned index, char letter)
@@ -97,15 +112,7 @@ static void name_actor(struct program *program, unsigned index, char letter)
 
     for (unsigned i = 1; i < index; i++)
         count += program->actors[i].name[0] == letter;
-    do {
-        char name[PROGRAM_NAME_MAX + 1];
-        int length = snprintf(name, sizeof(name), "%c%u", letter, count++);
-        if (program_find_actor(program, name, (size_t)length) < 0) {
-            strcpy(program->actors[index].name, name);
-            return;
-        }
-    } while (count < 2 * PROGRAM_ACTORS_MAX);
-    assert(!"more names than actors");
+    choose_name(program, letter, count, program->actors[index].name);
 }
 
 static unsigned append_actor(struct program *program, enum op_id op, unsigned parent)
