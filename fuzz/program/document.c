@@ -106,18 +106,6 @@ static int expect_character(struct parser *parser, struct line *line, const char
                   (int)(token.length > 40 ? 40 : token.length), token.text, character, where);
 }
 
-static const char *const reserved_words[] = {"name",   "hazard",   "origin", "requires",
-                                             "expect", "parallel", "inject", NULL};
-
-static bool is_reserved(const char *text, size_t length)
-{
-    for (const char *const *word = reserved_words; *word; word++) {
-        if (strlen(*word) == length && memcmp(*word, text, length) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int parse_number(const struct token *token, int64_t *ret_value)
 {
     char digits[32];
@@ -315,7 +303,7 @@ static int parse_outs(struct parser *parser, struct line *line, struct out_names
         if (token.length > PROGRAM_NAME_MAX)
             return refuse(parser, line, token.column,
                           "name is too long, expected %d characters at most", PROGRAM_NAME_MAX);
-        if (is_reserved(token.text, token.length))
+        if (name_is_reserved(token.text, token.length))
             return refuse(parser, line, token.column, "'%.*s' is a reserved word, expected a name",
                           shown(&token), token.text);
         bool twice = ret_outs->count == 1 && ret_outs->names[0].length == token.length &&
@@ -467,7 +455,7 @@ static int parse_header(struct parser *parser, struct line *line, const struct t
     char *room = NULL;
 
     *ret_is_header = true;
-    if (document->program.nsteps > 0 && is_reserved(word->text, word->length))
+    if (document->program.nsteps > 0 && name_is_reserved(word->text, word->length))
         return refuse(parser, line, word->column,
                       "the header '%.*s' stands behind the first step, "
                       "expected it before",
