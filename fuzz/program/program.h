@@ -229,10 +229,25 @@ int op_fd_arg(const struct op_info *op);
  */
 bool program_equal(const struct program *a, const struct program *b);
 
+/* True for the words that begin a header line of the text form: no slot or actor has such a name.
+ */
+bool name_is_reserved(const char *text, size_t length);
+
+/* True if `actor` is what an argument of kind ARG_PROCESS or ARG_THREAD can name. */
+bool program_actor_fits(const struct program *program, unsigned actor, enum arg_kind kind);
+
+/*
+ * Why argument `index` of the step cannot have its tag and value when the first `slots_bound` slots
+ * and `actors_born` actors exist, or NULL if it can.
+ */
+const char *step_check_arg(const struct program *program, const struct step *step, unsigned index,
+                           unsigned slots_bound, unsigned actors_born);
+
 /*
  * Checks what every program must hold: arguments within their kinds, slots and actors bound by an
- * earlier step, at most once. Returns 0, or -EINVAL with one line about the first fault in *ret_why
- * (size bytes) and its step index in *ret_step.
+ * earlier step, at most once, under names that text can say. Returns 0, or -EINVAL with one line
+ * about the first fault in *ret_why (size bytes) and its step index in *ret_step: nsteps if no
+ * single step is at fault, 0 for what stands before the steps.
  */
 int program_check(const struct program *program, unsigned *ret_step, char *ret_why, size_t size);
 
