@@ -1,6 +1,6 @@
 /*
- * The byte form: a choice sequence with a total decoder. Every byte string is a program, so byte mutation and byte
- * deletion by an engine that knows nothing of programs stay productive.
+ * The byte form: a choice sequence with a total decoder. Every byte string is a program, so byte
+ * mutation and byte deletion by an engine that knows nothing of programs stay productive.
  */
 #ifndef EPDIFF_PROGRAM_BYTES_H
 #define EPDIFF_PROGRAM_BYTES_H
@@ -13,16 +13,18 @@ enum {
 };
 
 /*
- * Decodes any bytes into a valid program. Never fails: bytes that would pass a limit are ignored. Each step takes one
- * byte for the operation, one for the actor and one for each argument, every one reduced modulo what can stand there;
- * bytes that end within a step are continued with zeros.
+ * Decodes any bytes into a valid program. Never fails: bytes that would pass a limit are ignored.
+ * Each step takes one byte for the operation, one for the actor and one for each argument, every
+ * one reduced modulo what can stand there; bytes that end within a step are continued with zeros.
  */
 void program_decode(const uint8_t *bytes, size_t length, struct program *ret_program);
 
 /*
- * The inverse: bytes that decode to an equal program. Returns 0, -ERANGE if the program holds a value that no byte
- * stands for (text can say more than bytes), or -ENOSPC if `size` is too small. *ret_length is the number of bytes.
+ * The inverse: bytes that decode to an equal program. Returns 0, -ERANGE if the program holds a
+ * value that no byte stands for (text can say more than bytes), or -ENOSPC if `size` is too small.
+ * *ret_length is the number of bytes.
  */
-int program_encode(const struct program *program, uint8_t *ret_bytes, size_t size, size_t *ret_length);
+int program_encode(const struct program *program, uint8_t *ret_bytes, size_t size,
+                   size_t *ret_length);
 
 #endif

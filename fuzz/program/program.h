@@ -1,8 +1,9 @@
 /*
  * A program: a finite list of steps, each one operation by one actor on named slots.
  *
- * struct program is plain data without pointers, so that it can be copied into the memory that the executor shares
- * with the program's processes. What people add to it in a file (name, origin, expectations) is struct document.
+ * struct program is plain data without pointers, so that it can be copied into the memory that the
+ * executor shares with the program's processes. What people add to it in a file (name, origin,
+ * expectations) is struct document.
  */
 #ifndef EPDIFF_PROGRAM_PROGRAM_H
 #define EPDIFF_PROGRAM_PROGRAM_H
@@ -106,7 +107,8 @@ struct op_info {
     enum op_effect effect;
     enum block_rule block;
     unsigned block_arg;
-    long block_syscalls[4]; /* system calls in which the step counts as blocked, 0-terminated unless full */
+    long block_syscalls[4]; /* system calls in which the step counts as blocked, 0-terminated unless
+                               full */
     unsigned nouts;
     struct op_out outs[PROGRAM_OUTS_MAX];
     unsigned nargs;      /* all of them */
@@ -158,8 +160,8 @@ enum arg_tag {
 };
 
 struct step {
-    uint8_t op;    /* enum op_id */
-    uint8_t actor; /* index of the actor that does it; 0 is main */
+    uint8_t op;                     /* enum op_id */
+    uint8_t actor;                  /* index of the actor that does it; 0 is main */
     uint8_t outs[PROGRAM_OUTS_MAX]; /* slot indices, or the actor's index for FILE_ACTOR */
     uint8_t tags[PROGRAM_ARGS_MAX]; /* enum arg_tag */
     int64_t args[PROGRAM_ARGS_MAX];
@@ -203,8 +205,9 @@ static inline unsigned step_number(unsigned index)
 void program_init(struct program *ret_program);
 
 /*
- * Appends a step by `actor` of operation `op`, with new slots or a new actor for what it binds, all arguments 0.
- * The caller fills in tags and args. Returns the step, which the program owns, or NULL if a limit is reached.
+ * Appends a step by `actor` of operation `op`, with new slots or a new actor for what it binds, all
+ * arguments 0. The caller fills in tags and args. Returns the step, which the program owns, or NULL
+ * if a limit is reached.
  */
 struct step *program_append(struct program *program, enum op_id op, unsigned actor);
 
@@ -227,15 +230,16 @@ int op_fd_arg(const struct op_info *op);
 bool program_equal(const struct program *a, const struct program *b);
 
 /*
- * Checks what every program must hold: arguments within their kinds, slots and actors bound by an earlier step, at
- * most once. Returns 0, or -EINVAL with one line about the first fault in *ret_why (size bytes) and its step index in
- * *ret_step.
+ * Checks what every program must hold: arguments within their kinds, slots and actors bound by an
+ * earlier step, at most once. Returns 0, or -EINVAL with one line about the first fault in *ret_why
+ * (size bytes) and its step index in *ret_step.
  */
 int program_check(const struct program *program, unsigned *ret_step, char *ret_why, size_t size);
 
 /*
- * Writes the program that is left when the steps with drop[i] != 0 are removed, and with them every step that uses a
- * slot or an actor which only those bind. Returns 0. `program` and `ret_program` must not be the same.
+ * Writes the program that is left when the steps with drop[i] != 0 are removed, and with them every
+ * step that uses a slot or an actor which only those bind. Returns 0. `program` and `ret_program`
+ * must not be the same.
  */
 int program_without(const struct program *program, const uint8_t drop[PROGRAM_STEPS_MAX],
                     struct program *ret_program);

@@ -1,7 +1,8 @@
 /*
- * The world of a program: which open file description each number of each process names, and which descriptions each
- * epoll instance has registered. It is driven step by step with outcomes, either those of a recorded run (the oracle)
- * or those that world_predict foresees (the generator). It knows nothing of readiness.
+ * The world of a program: which open file description each number of each process names, and which
+ * descriptions each epoll instance has registered. It is driven step by step with outcomes, either
+ * those of a recorded run (the oracle) or those that world_predict foresees (the generator). It
+ * knows nothing of readiness.
  */
 #ifndef EPDIFF_PROGRAM_WORLD_H
 #define EPDIFF_PROGRAM_WORLD_H
@@ -25,10 +26,10 @@ struct world_outcome {
 /* An open file description. */
 struct world_file {
     enum file_kind kind;
-    int born;  /* step that opened it */
-    int out;   /* which out of that step */
-    int peer;  /* the other end of a pipe or socket pair, or WORLD_FILE_NONE */
-    int refs;  /* numbers of all processes that name it */
+    int born; /* step that opened it */
+    int out;  /* which out of that step */
+    int peer; /* the other end of a pipe or socket pair, or WORLD_FILE_NONE */
+    int refs; /* numbers of all processes that name it */
     bool nonblock;
 };
 
@@ -51,7 +52,8 @@ struct world_process {
 struct world {
     const struct program *program;
     int slots[PROGRAM_SLOTS_MAX]; /* number, -1 when unbound or failed */
-    struct world_process processes[PROGRAM_ACTORS_MAX]; /* by the index of the process's main actor */
+    struct world_process
+        processes[PROGRAM_ACTORS_MAX]; /* by the index of the process's main actor */
     bool actors_alive[PROGRAM_ACTORS_MAX];
     unsigned nfiles;
     struct world_file files[WORLD_FILES_MAX];
@@ -75,8 +77,8 @@ int world_file_of_arg(const struct world *world, const struct step *step, unsign
 int world_find_item(const struct world *world, int instance, int number, int file);
 
 /*
- * What the kernel will answer as far as descriptors decide it: numbers by the lowest-free rule, EBADF, EPERM, EEXIST,
- * ENOENT, EINVAL. Results that depend on readiness come out as 0.
+ * What the kernel will answer as far as descriptors decide it: numbers by the lowest-free rule,
+ * EBADF, EPERM, EEXIST, ENOENT, EINVAL. Results that depend on readiness come out as 0.
  */
 void world_predict(const struct world *world, unsigned step, struct world_outcome *ret_outcome);
 

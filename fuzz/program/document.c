@@ -1,0 +1,688 @@
+/* The text form of programs: parser and writer. */
+#include "fuzz/program/document.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One line being read. `at` and `end` are offsets into it; columns are offsets from 1. */
+struct line {
+    const char *text;
+    size_t at;
+    size_t end;
+    unsigned number;
+};
+
+struct parser {
+    struct document *document;
+    struct document_error *error;
+    size_t comment_length;
+};
+
+struct token {
+    const char *text;
+    size_t length;
+    size_t column; /* from 0 */
+};
+
+__attribute__((format(printf, 4, 5))) static int
+refuse(struct parser *parser, const struct line *line, size_t column, const char *format, ...)
+{
+    va_list arguments;
+
+    parser->error->line = line ? line->number : 0;
+    parser->error->column = line ? (unsigned)column + 1 : 0;
+    va_start(arguments, format);
+    vsnprintf(parser->error->what, sizeof(parser->error->what), format, arguments);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+static void skip_blanks(struct line *line)
+{
+    while (line->at < line->end && (line->text[line->at] == ' ' || line->text[line->at] == '\t'))
+        line->at++;
+}
+
+static bool is_name_character(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* A name, a number, a quoted path, or one punctuation character; length 0 at the end of the line.
+ */
+static struct token next_token(struct line *line)
+{
+    skip_blanks(line);
+    struct token token = {.text = line->text + line->at, .length = 0, .column = line->at};
+    if (line->at == line->end || line->text[line->at] == '#') {
+        line->at = line->end;
+        return token;
+    }
+    size_t start = line->at;
+    if (line->text[line->at] == '"') {
+        line->at++;
+        while (line->at < line->end && line->text[line->at] != '"')
+            line->at++;
+        line->at += line->at < line->end;
+    } else if (is_name_character(line->text[line->at]) ||
+               (line->text[line->at] == '-' && line->at + 1 < line->end &&
+                isdigit((unsigned char)line->text[line->at + 1]))) {
+        line->at++;
+        while (line->at < line->end && is_name_character(line->text[line->at]))
+            line->at++;
+    } else {
+        line->at++;
+    }
+    token.length = line->at - start;
+    return token;
+}
+
+static struct token peek_token(const struct line *line)
+{
+    struct line copy = *line;
+    return next_token(&copy);
+}
+
+static bool token_is(const struct token *token, const char *text)
+{
+    return token->length == strlen(text) && memcmp(token->text, text, token->length) == 0;
+}
+
+static int expect_character(struct parser *parser, struct line *line, const char *character,
+                            const char *where)
+{
+    struct token token = next_token(line);
+
+    if (token_is(&token, character))
+        return 0;
+    if (token.length == 0)
+        return refuse(parser, line, token.column, "the line ends, expected '%s' %s", character,
+                      where);
+    return refuse(parser, line, token.column, "unexpected '%.*s', expected '%s' %s",
+                  (int)(token.length > 40 ? 40 : token.length), token.text, character, where);
+}
+
+static const char *const reserved_words[] = {"name",   "hazard",   "origin", "requires",
+                                             "expect", "parallel", "inject", NULL};
+
+static bool is_reserved(const char *text, size_t length)
+{
+    for (const char *const *word = reserved_words; *word; word++) {
+        if (strlen(*word) == length && memcmp(*word, text, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int parse_number(const struct token *token, int64_t *ret_value)
+{
+    char digits[32];
+    char *end;
+
+    if (token->length == 0 || token->length >= sizeof(digits))
+        return -EINVAL;
+    memcpy(digits, token->text, token->length);
+    digits[token->length] = '\0';
+    if (!isdigit((unsigned char)digits[0]) && digits[0] != '-')
+        return -EINVAL;
+    errno = 0;
+    long long value = strtoll(digits, &end, 0);
+    if (*end != '\0' || errno == ERANGE)
+        return -EINVAL;
+    *ret_value = value;
+    return 0;
+}
+
+static const struct arg_word *find_word(const struct arg_info *info, const struct token *token)
+{
+    for (const struct arg_word *word = info->words; word->word; word++) {
+        if (token_is(token, word->word))
+            return word;
+    }
+    return NULL;
+}
+
+/* Digits of tokens that error messages quote: enough to recognise them, never a whole line. */
+static int shown(const struct token *token)
+{
+    return (int)(token->length > 40 ? 40 : token->length);
+}
+
+static int parse_fd(struct parser *parser, struct line *line, const struct token *token,
+                    struct step *step, unsigned index, unsigned slots_bound)
+{
+    const struct program *program = &parser->document->program;
+    int64_t value;
+
+    if (parse_number(token, &value) == 0) {
+        if (value < INT_MIN || value > INT_MAX)
+            return refuse(parser, line, token->column,
+                          "descriptor %.*s is out of range, expected an int", shown(token),
+                          token->text);
+        step->tags[index] = TAG_INT;
+        step->args[index] = value;
+        return 0;
+    }
+    int slot = program_find_slot(program, token->text, token->length);
+    if (slot < 0 || (unsigned)slot >= slots_bound)
+        return refuse(parser, line, token->column,
+                      "'%.*s' is no slot that an earlier step binds, expected a slot or a number",
+                      shown(token), token->text);
+    step->tags[index] = TAG_SLOT;
+    step->args[index] = slot;
+    return 0;
+}
+
+static int parse_actor_arg(struct parser *parser, struct line *line, const struct token *token,
+                           struct step *step, unsigned index, enum arg_kind kind)
+{
+    const struct program *program = &parser->document->program;
+    enum actor_kind wanted = kind == ARG_PROCESS ? ACTOR_PROCESS : ACTOR_THREAD;
+    int actor = program_find_actor(program, token->text, token->length);
+
+    if (actor <= 0 || program->actors[actor].kind != wanted)
+        return refuse(parser, line, token->column,
+                      "'%.*s' is no actor that %s has bound, expected one", shown(token),
+                      token->text, wanted == ACTOR_PROCESS ? "fork" : "pthread_create");
+    step->tags[index] = TAG_ACTOR;
+    step->args[index] = actor;
+    return 0;
+}
+
+static int parse_mask(struct parser *parser, struct line *line, struct token token,
+                      const struct arg_info *info, int64_t *ret_value)
+{
+    int64_t value = 0;
+
+    for (;;) {
+        const struct arg_word *word = find_word(info, &token);
+        int64_t term;
+        if (word)
+            term = word->value;
+        else if (parse_number(&token, &term) != 0 || term < 0)
+            return refuse(parser, line, token.column, "unknown word '%.*s', expected %s",
+                          shown(&token), token.text, info->doc);
+        struct token next = peek_token(line);
+        bool more = token_is(&next, "|");
+        if (term < 0) {
+            /* NULL and BADPTR are whole arguments, not bits. */
+            if (more || value != 0)
+                return refuse(parser, line, token.column, "'%.*s' cannot be joined by '|'",
+                              shown(&token), token.text);
+            *ret_value = term;
+            return 0;
+        }
+        value |= term;
+        if (!more) {
+            *ret_value = value;
+            return 0;
+        }
+        next_token(line);
+        token = next_token(line);
+    }
+}
+
+static int parse_value(struct parser *parser, struct line *line, const struct token *token,
+                       const struct arg_info *info, int64_t *ret_value)
+{
+    const struct arg_word *word = find_word(info, token);
+
+    if (info->shape == ARG_SHAPE_MASK)
+        return parse_mask(parser, line, *token, info, ret_value);
+    if (info->shape == ARG_SHAPE_ENUM && word) {
+        *ret_value = word->value;
+        return 0;
+    }
+    if (parse_number(token, ret_value) == 0)
+        return 0;
+    if (token->length == 0)
+        return refuse(parser, line, token->column, "the line ends, expected %s", info->doc);
+    return refuse(parser, line, token->column, "unexpected '%.*s', expected %s", shown(token),
+                  token->text, info->doc);
+}
+
+static int parse_args(struct parser *parser, struct line *line, struct step *step,
+                      unsigned slots_bound)
+{
+    const struct op_info *op = &op_table[step->op];
+    struct token token = peek_token(line);
+    unsigned count = 0;
+
+    while (!token_is(&token, ")")) {
+        if (count == op->nargs)
+            return refuse(parser, line, token.column, "too many arguments, %s takes %u", op->text,
+                          op->nargs);
+        if (count > 0) {
+            int err = expect_character(parser, line, ",", "or ')' between arguments");
+            if (err)
+                return err;
+        }
+        token = next_token(line);
+        const struct arg_info *info = &arg_table[op->args[count]];
+        int err;
+        if (info->shape == ARG_SHAPE_FD)
+            err = parse_fd(parser, line, &token, step, count, slots_bound);
+        else if (info->shape == ARG_SHAPE_ACTOR)
+            err = parse_actor_arg(parser, line, &token, step, count, op->args[count]);
+        else
+            err = parse_value(parser, line, &token, info, &step->args[count]);
+        if (err)
+            return err;
+        count++;
+        token = peek_token(line);
+    }
+    if (count < op->nargs_must)
+        return refuse(parser, line, token.column, "too few arguments, %s takes %u: the next is %s",
+                      op->text, op->nargs_must, arg_table[op->args[count]].doc);
+    return 0;
+}
+
+/* The names before '=': at most PROGRAM_OUTS_MAX of them. */
+struct out_names {
+    unsigned count;
+    struct token names[PROGRAM_OUTS_MAX];
+};
+
+static bool line_binds(const struct line *line)
+{
+    struct line copy = *line;
+    for (struct token token = next_token(&copy); token.length; token = next_token(&copy)) {
+        if (token_is(&token, "="))
+            return true;
+        if (token_is(&token, "("))
+            return false;
+    }
+    return false;
+}
+
+static int parse_outs(struct parser *parser, struct line *line, struct out_names *ret_outs)
+{
+    const struct program *program = &parser->document->program;
+
+    ret_outs->count = 0;
+    if (!line_binds(line))
+        return 0;
+    for (;;) {
+        struct token token = next_token(line);
+        if (token.length == 0 || isdigit((unsigned char)token.text[0]) ||
+            !is_name_character(token.text[0]))
+            return refuse(parser, line, token.column, "unexpected '%.*s', expected a name to bind",
+                          shown(&token), token.text);
+        if (token.length > PROGRAM_NAME_MAX)
+            return refuse(parser, line, token.column,
+                          "name is too long, expected %d characters at most", PROGRAM_NAME_MAX);
+        if (is_reserved(token.text, token.length))
+            return refuse(parser, line, token.column, "'%.*s' is a reserved word, expected a name",
+                          shown(&token), token.text);
+        bool twice = ret_outs->count == 1 && ret_outs->names[0].length == token.length &&
+                     memcmp(ret_outs->names[0].text, token.text, token.length) == 0;
+        if (twice || program_find_slot(program, token.text, token.length) >= 0 ||
+            program_find_actor(program, token.text, token.length) >= 0)
+            return refuse(parser, line, token.column,
+                          "'%.*s' is bound already, expected a new name", shown(&token),
+                          token.text);
+        if (ret_outs->count == PROGRAM_OUTS_MAX)
+            return refuse(parser, line, token.column, "too many results, expected %d at most",
+                          PROGRAM_OUTS_MAX);
+        ret_outs->names[ret_outs->count++] = token;
+        struct token next = next_token(line);
+        if (token_is(&next, "="))
+            return 0;
+        if (!token_is(&next, ","))
+            return refuse(parser, line, next.column, "unexpected '%.*s', expected ',' or '='",
+                          shown(&next), next.text);
+    }
+}
+
+static int append_named(struct parser *parser, struct line *line, const struct token *op_token,
+                        int op, unsigned actor, const struct out_names *outs,
+                        struct step **ret_step)
+{
+    struct program *program = &parser->document->program;
+    const struct op_info *info = &op_table[op];
+
+    /* Results may be left unnamed; they are bound under a generated name all the same. */
+    if (outs->count != 0 && outs->count != info->nouts)
+        return refuse(parser, line, op_token->column, "%s binds %u results, not %u", info->text,
+                      info->nouts, outs->count);
+    struct step *step = program_append(program, (enum op_id)op, actor);
+    if (!step)
+        return refuse(parser, line, op_token->column,
+                      "the program is too long, expected at most %d steps, %d slots and %d actors",
+                      PROGRAM_STEPS_MAX, PROGRAM_SLOTS_MAX, PROGRAM_ACTORS_MAX);
+    for (unsigned i = 0; i < outs->count; i++) {
+        char *name = info->outs[i].kind == FILE_ACTOR ? program->actors[step->outs[i]].name
+                                                      : program->slots[step->outs[i]].name;
+        memset(name, 0, PROGRAM_NAME_MAX + 1);
+        memcpy(name, outs->names[i].text, outs->names[i].length);
+    }
+    step->line = line->number;
+    *ret_step = step;
+    return 0;
+}
+
+static int parse_step(struct parser *parser, struct line *line, const struct token *actor_token)
+{
+    struct program *program = &parser->document->program;
+    unsigned slots_bound = program->nslots;
+    struct out_names outs;
+    struct step *step = NULL;
+
+    int actor = program_find_actor(program, actor_token->text, actor_token->length);
+    if (actor < 0)
+        return refuse(
+            parser, line, actor_token->column,
+            "'%.*s' is neither a header nor an actor, expected main or one that an earlier "
+            "step binds",
+            shown(actor_token), actor_token->text);
+    int err = parse_outs(parser, line, &outs);
+    if (err)
+        return err;
+    struct token op_token = next_token(line);
+    int op = op_find(op_token.text, op_token.length);
+    if (op < 0)
+        return refuse(parser, line, op_token.column,
+                      "unknown operation '%.*s', expected one of "
+                      "docs/operations.md",
+                      shown(&op_token), op_token.text);
+    err = expect_character(parser, line, "(", "after the operation");
+    if (!err)
+        err = append_named(parser, line, &op_token, op, (unsigned)actor, &outs, &step);
+    if (!err)
+        err = parse_args(parser, line, step, slots_bound);
+    if (!err)
+        err = expect_character(parser, line, ")", "at the end of the call");
+    if (err)
+        return err;
+    struct token rest = next_token(line);
+    if (rest.length)
+        return refuse(parser, line, rest.column, "unexpected '%.*s', expected the end of the line",
+                      shown(&rest), rest.text);
+    return 0;
+}
+
+/* Copies the rest of the line, blanks trimmed, into a header's room. */
+static int take_rest(struct parser *parser, struct line *line, char room[DOCUMENT_WORD_MAX + 1])
+{
+    skip_blanks(line);
+    size_t end = line->end;
+    while (end > line->at && isspace((unsigned char)line->text[end - 1]))
+        end--;
+    size_t length = end - line->at;
+    if (length == 0)
+        return refuse(parser, line, line->at, "the header is empty, expected a value");
+    if (length > DOCUMENT_WORD_MAX)
+        return refuse(parser, line, line->at,
+                      "the value is too long, expected %d characters at most", DOCUMENT_WORD_MAX);
+    memcpy(room, line->text + line->at, length);
+    room[length] = '\0';
+    line->at = line->end;
+    return 0;
+}
+
+static int parse_expect(struct parser *parser, struct line *line)
+{
+    struct document *document = parser->document;
+
+    if (document->nexpects == DOCUMENT_EXPECTS_MAX)
+        return refuse(parser, line, 0, "too many expectations, expected %d at most",
+                      DOCUMENT_EXPECTS_MAX);
+    struct document_expect *expect = &document->expects[document->nexpects];
+    skip_blanks(line);
+    size_t start = line->at;
+    /* A subject's name holds a colon itself (shim:naive): the one that ends it has a blank behind
+     * it. */
+    while (line->at < line->end &&
+           !(line->text[line->at] == ':' &&
+             (line->at + 1 == line->end || isspace((unsigned char)line->text[line->at + 1]))))
+        line->at++;
+    size_t length = line->at - start;
+    if (line->at == line->end || length == 0 || length > DOCUMENT_WORD_MAX)
+        return refuse(parser, line, start,
+                      "malformed expectation, expected 'expect SUBJECT: VERDICT'");
+    memset(expect, 0, sizeof(*expect));
+    memcpy(expect->subject, line->text + start, length);
+    expect->line = line->number;
+    line->at++;
+    int err = take_rest(parser, line, expect->verdict);
+    if (err)
+        return err;
+    for (unsigned i = 0; i < document->nexpects; i++) {
+        if (strcmp(document->expects[i].subject, expect->subject) == 0)
+            return refuse(parser, line, start, "a second expectation for %s, expected one",
+                          expect->subject);
+    }
+    document->nexpects++;
+    return 0;
+}
+
+static int parse_header(struct parser *parser, struct line *line, const struct token *word,
+                        bool *ret_is_header)
+{
+    struct document *document = parser->document;
+    char *room = NULL;
+
+    *ret_is_header = true;
+    if (document->program.nsteps > 0 && is_reserved(word->text, word->length))
+        return refuse(parser, line, word->column,
+                      "the header '%.*s' stands behind the first step, "
+                      "expected it before",
+                      shown(word), word->text);
+    if (token_is(word, "expect"))
+        return parse_expect(parser, line);
+    if (token_is(word, "name"))
+        room = document->name;
+    else if (token_is(word, "hazard"))
+        room = document->hazard;
+    else if (token_is(word, "origin"))
+        room = document->origin;
+    else if (token_is(word, "requires"))
+    room = document->requires;
+    if (room) {
+        int err = expect_character(parser, line, ":", "after the header's name");
+        return err ? err : take_rest(parser, line, room);
+    }
+    *ret_is_header = false;
+    return 0;
+}
+
+static int keep_comment(struct parser *parser, const struct line *line)
+{
+    struct document *document = parser->document;
+    size_t start = line->at + 1;
+
+    if (document->program.nsteps > 0)
+        return 0;
+    if (start < line->end && line->text[start] == ' ')
+        start++;
+    size_t length = line->end - start;
+    if (parser->comment_length + length + 1 > DOCUMENT_COMMENT_MAX)
+        return refuse(parser, line, line->at, "the comment is too long, expected %d bytes at most",
+                      DOCUMENT_COMMENT_MAX);
+    memcpy(document->comment + parser->comment_length, line->text + start, length);
+    parser->comment_length += length;
+    document->comment[parser->comment_length++] = '\n';
+    return 0;
+}
+
+static int parse_line(struct parser *parser, struct line *line)
+{
+    bool is_header;
+
+    for (size_t i = 0; i < line->end; i++) {
+        unsigned char c = (unsigned char)line->text[i];
+        if (c != '\t' && (c < 0x20 || c == 0x7f))
+            return refuse(parser, line, i, "control character 0x%02x, expected plain text", c);
+    }
+    skip_blanks(line);
+    if (line->at == line->end)
+        return 0;
+    if (line->text[line->at] == '#')
+        return keep_comment(parser, line);
+    struct token word = next_token(line);
+    int err = parse_header(parser, line, &word, &is_header);
+    if (err || is_header)
+        return err;
+    if (!is_name_character(word.text[0]))
+        return refuse(parser, line, word.column, "unexpected '%.*s', expected 'ACTOR: call(...)'",
+                      shown(&word), word.text);
+    err = expect_character(parser, line, ":", "after the actor");
+    return err ? err : parse_step(parser, line, &word);
+}
+
+static void set_name(struct document *document, const char *name)
+{
+    size_t length = strlen(name);
+
+    memset(document->name, 0, sizeof(document->name));
+    memcpy(document->name, name, length > DOCUMENT_WORD_MAX ? DOCUMENT_WORD_MAX : length);
+}
+
+void document_init(struct document *ret_document, const char *name, const struct program *program)
+{
+    memset(ret_document, 0, sizeof(*ret_document));
+    set_name(ret_document, name);
+    ret_document->program = *program;
+}
+
+/* What single words cannot show: numbers within the range of their kind. */
+static int check_whole(struct parser *parser)
+{
+    const struct program *program = &parser->document->program;
+    char why[DOCUMENT_ERROR_MAX + 1];
+    unsigned step;
+
+    if (program_check(program, &step, why, sizeof(why)) == 0)
+        return 0;
+    struct line line = {.number = program->steps[step].line};
+    return refuse(parser, &line, 0, "%s", why);
+}
+
+static int parse_into(struct parser *parser, const char *text, size_t length)
+{
+    unsigned number = 0;
+
+    for (size_t at = 0; at < length;) {
+        const char *newline = memchr(text + at, '\n', length - at);
+        size_t end = newline ? (size_t)(newline - text) : length;
+        struct line line = {.text = text + at, .at = 0, .end = end - at, .number = ++number};
+        if (line.end > 0 && line.text[line.end - 1] == '\r')
+            line.end--;
+        int err = parse_line(parser, &line);
+        if (err)
+            return err;
+        at = end + 1;
+    }
+    if (parser->document->program.nsteps == 0)
+        return refuse(parser, NULL, 0, "the program has no steps, expected at least one");
+    return check_whole(parser);
+}
+
+int document_parse(const char *text, size_t length, const char *name, struct document *ret_document,
+                   struct document_error *ret_error)
+{
+    if (length > DOCUMENT_BYTES_MAX) {
+        *ret_error = (struct document_error){.what = "the text is longer than a program can be"};
+        return -EINVAL;
+    }
+    struct document *document = calloc(1, sizeof(*document));
+    struct parser parser = {.document = document, .error = ret_error};
+    if (!document) {
+        *ret_error = (struct document_error){.what = "out of memory"};
+        return -ENOMEM;
+    }
+    program_init(&document->program);
+    set_name(document, name);
+    int err = parse_into(&parser, text, length);
+    if (!err)
+        *ret_document = *document;
+    free(document);
+    return err;
+}
+
+static int read_whole(const char *path, char **ret_text, size_t *ret_length)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -errno;
+    char *text = malloc(DOCUMENT_BYTES_MAX + 1);
+    int err = text ? 0 : -ENOMEM;
+    size_t length = 0;
+    if (!err) {
+        length = fread(text, 1, DOCUMENT_BYTES_MAX + 1, file);
+        if (ferror(file))
+            err = errno ? -errno : -EIO;
+        else if (length > DOCUMENT_BYTES_MAX)
+            err = -EFBIG;
+    }
+    fclose(file);
+    if (err) {
+        free(text);
+        return err;
+    }
+    *ret_text = text;
+    *ret_length = length;
+    return 0;
+}
+
+int document_read(const char *path, struct document *ret_document, struct document_error *ret_error)
+{
+    char *text = NULL;
+    size_t length = 0;
+
+    int err = read_whole(path, &text, &length);
+    if (err) {
+        *ret_error = (struct document_error){.line = 0};
+        snprintf(ret_error->what, sizeof(ret_error->what), "cannot be read: %s", strerror(-err));
+        return err;
+    }
+    const char *slash = strrchr(path, '/');
+    char name[DOCUMENT_WORD_MAX + 1];
+    snprintf(name, sizeof(name), "%s", slash ? slash + 1 : path);
+    char *ending = strrchr(name, '.');
+    if (ending && ending != name)
+        *ending = '\0';
+    err = document_parse(text, length, name, ret_document, ret_error);
+    free(text);
+    return err;
+}
+
+static void write_comment(const struct document *document, FILE *out)
+{
+    const char *at = document->comment;
+
+    while (*at) {
+        const char *end = strchr(at, '\n');
+        size_t length = end ? (size_t)(end - at) : strlen(at);
+        fprintf(out, length ? "# %.*s\n" : "#%.*s\n", (int)length, at);
+        at += length + (end != NULL);
+    }
+}
+
+int document_write(const struct document *document, FILE *out)
+{
+    const struct program *program = &document->program;
+    char text[1024];
+
+    write_comment(document, out);
+    if (document->name[0])
+        fprintf(out, "name: %s\n", document->name);
+    if (document->hazard[0])
+        fprintf(out, "hazard: %s\n", document->hazard);
+    if (document->origin[0])
+        fprintf(out, "origin: %s\n", document->origin);
+    if (document->requires[0])
+        fprintf(out, "requires: %s\n", document->requires);
+    for (unsigned i = 0; i < document->nexpects; i++)
+        fprintf(out, "expect %s: %s\n", document->expects[i].subject, document->expects[i].verdict);
+    fprintf(out, "\n");
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        step_print(program, i, text, sizeof(text));
+        fprintf(out, "%s: %s\n", program->actors[program->steps[i].actor].name, text);
+    }
+    return fflush(out) != 0 || ferror(out) ? -EIO : 0;
+}

@@ -1,0 +1,445 @@
+/* The world of a program: descriptors, open file descriptions and interest lists. */
+#include "fuzz/program/world.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+static int new_file(struct world *world, enum file_kind kind, int born, int out)
+{
+    assert(world->nfiles < WORLD_FILES_MAX);
+    struct world_file *file = &world->files[world->nfiles];
+    *file = (struct world_file){
+        .kind = kind, .born = born, .out = out, .peer = WORLD_FILE_NONE, .refs = 0};
+    return (int)world->nfiles++;
+}
+
+void world_init(struct world *ret_world, const struct program *program)
+{
+    memset(ret_world, 0, sizeof(*ret_world));
+    ret_world->program = program;
+    memset(ret_world->slots, -1, sizeof(ret_world->slots));
+    for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++)
+        memset(ret_world->processes[i].files, -1, sizeof(ret_world->processes[i].files));
+    ret_world->processes[0].alive = true;
+    ret_world->actors_alive[0] = true;
+    int null = new_file(ret_world, FILE_PATH, WORLD_STEP_NONE, 0);
+    for (int number = 0; number < 3; number++)
+        ret_world->processes[0].files[number] = null;
+    ret_world->files[null].refs = 3;
+}
+
+int world_number(const struct world *world, const struct step *step, unsigned arg)
+{
+    return step->tags[arg] == TAG_SLOT ? world->slots[step->args[arg]] : (int)step->args[arg];
+}
+
+int world_file_of(const struct world *world, unsigned actor, int number)
+{
+    if (number < 0 || number >= PROGRAM_FD_LIMIT)
+        return WORLD_FILE_NONE;
+    return world->processes[world->program->actors[actor].process].files[number];
+}
+
+int world_file_of_arg(const struct world *world, const struct step *step, unsigned arg)
+{
+    return world_file_of(world, step->actor, world_number(world, step, arg));
+}
+
+int world_find_item(const struct world *world, int instance, int number, int file)
+{
+    for (unsigned i = 0; i < world->nitems; i++) {
+        const struct world_item *item = &world->items[i];
+        if (item->live && item->instance == instance && item->number == number &&
+            item->file == file)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* An open file description dies with its last number: every interest list forgets it, and its own
+ * goes with it. */
+static void drop_reference(struct world *world, int file)
+{
+    assert(world->files[file].refs > 0);
+    if (--world->files[file].refs > 0)
+        return;
+    for (unsigned i = 0; i < world->nitems; i++) {
+        struct world_item *item = &world->items[i];
+        if (item->file == file || item->instance == file)
+            item->live = false;
+    }
+}
+
+static void close_number(struct world *world, unsigned process, int number)
+{
+    if (number < 0 || number >= PROGRAM_FD_LIMIT)
+        return;
+    int *entry = &world->processes[process].files[number];
+    if (*entry == WORLD_FILE_NONE)
+        return;
+    drop_reference(world, *entry);
+    *entry = WORLD_FILE_NONE;
+}
+
+static void install(struct world *world, unsigned process, int number, int file)
+{
+    assert(number >= 0 && number < PROGRAM_FD_LIMIT);
+    /* dup2 over a number of the same description takes its new reference before it drops the old
+     * one. */
+    world->files[file].refs++;
+    close_number(world, process, number);
+    world->processes[process].files[number] = file;
+}
+
+static int lowest_free(const struct world *world, unsigned process, int from)
+{
+    for (int number = from < 0 ? 0 : from; number < PROGRAM_FD_LIMIT; number++) {
+        if (world->processes[process].files[number] == WORLD_FILE_NONE)
+            return number;
+    }
+    return -1;
+}
+
+static struct world_outcome fail(int err)
+{
+    return (struct world_outcome){.ret = -1, .err = err, .fds = {-1, -1}};
+}
+
+static struct world_outcome predict_open(const struct world *world, const struct step *step)
+{
+    const struct op_info *op = &op_table[step->op];
+    unsigned process = world->program->actors[step->actor].process;
+    struct world_outcome outcome = {.ret = 0, .fds = {-1, -1}};
+
+    if (step->op == OP_EPOLL_CREATE && step->args[0] <= 0)
+        return fail(EINVAL);
+    if (step->op == OP_EPOLL_CREATE1 && (step->args[0] & ~(int64_t)EPOLL_CLOEXEC) != 0)
+        return fail(EINVAL);
+    outcome.fds[0] = lowest_free(world, process, 0);
+    if (op->nouts == 2 && outcome.fds[0] >= 0)
+        outcome.fds[1] = lowest_free(world, process, outcome.fds[0] + 1);
+    if (outcome.fds[op->nouts - 1] < 0)
+        return fail(EMFILE);
+    if (op->nouts == 1)
+        outcome.ret = outcome.fds[0];
+    return outcome;
+}
+
+static struct world_outcome predict_dup(const struct world *world, const struct step *step)
+{
+    unsigned process = world->program->actors[step->actor].process;
+
+    if (world_file_of_arg(world, step, 0) == WORLD_FILE_NONE)
+        return fail(EBADF);
+    int from = step->op == OP_FCNTL ? (int)step->args[2] : 0;
+    int number = lowest_free(world, process, from);
+    if (number < 0)
+        return fail(EMFILE);
+    return (struct world_outcome){.ret = number, .fds = {number, -1}};
+}
+
+static struct world_outcome predict_dup_over(const struct world *world, const struct step *step)
+{
+    int from = world_number(world, step, 0);
+    int over = world_number(world, step, 1);
+
+    if (step->op == OP_DUP3 && (step->args[2] & ~(int64_t)O_CLOEXEC) != 0)
+        return fail(EINVAL);
+    if (step->op == OP_DUP3 && from == over)
+        return fail(EINVAL);
+    if (over < 0 || over >= PROGRAM_FD_LIMIT)
+        return fail(EBADF);
+    if (world_file_of(world, step->actor, from) == WORLD_FILE_NONE)
+        return fail(EBADF);
+    return (struct world_outcome){.ret = over, .fds = {over, -1}};
+}
+
+static bool file_has_poll(const struct world *world, int file)
+{
+    enum file_kind kind = world->files[file].kind;
+    return kind != FILE_PATH && kind != FILE_REGULAR;
+}
+
+/* True if `from` can be reached from `instance` through interest lists: adding it there would close
+ * a loop. */
+static bool reaches(const struct world *world, int from, int instance, unsigned depth)
+{
+    if (from == instance)
+        return true;
+    if (depth > 8)
+        return false;
+    for (unsigned i = 0; i < world->nitems; i++) {
+        const struct world_item *item = &world->items[i];
+        if (item->live && item->instance == from && world->files[item->file].kind == FILE_EPOLL &&
+            reaches(world, item->file, instance, depth + 1))
+            return true;
+    }
+    return false;
+}
+
+/* The order of checks is the kernel's: docs/epoll-rules.md, "epoll_ctl". */
+static struct world_outcome predict_ctl(const struct world *world, const struct step *step)
+{
+    int instance = world_file_of_arg(world, step, 0);
+    int number = world_number(world, step, 2);
+    int file = world_file_of(world, step->actor, number);
+    int64_t op = step->args[1];
+    int64_t event = step->args[3];
+    uint32_t exclusive = op == EPOLL_CTL_DEL || event < 0 ? 0 : (uint32_t)event & EPOLLEXCLUSIVE;
+
+    if (op != EPOLL_CTL_DEL && event < 0)
+        return fail(EFAULT);
+    if (instance == WORLD_FILE_NONE || file == WORLD_FILE_NONE)
+        return fail(EBADF);
+    if (!file_has_poll(world, file))
+        return fail(EPERM);
+    if (instance == file || world->files[instance].kind != FILE_EPOLL)
+        return fail(EINVAL);
+    if (exclusive && op == EPOLL_CTL_MOD)
+        return fail(EINVAL);
+    if (exclusive && op == EPOLL_CTL_ADD &&
+        (world->files[file].kind == FILE_EPOLL ||
+         ((uint32_t)event & ~(uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP |
+                                        EPOLLET | EPOLLEXCLUSIVE)) != 0))
+        return fail(EINVAL);
+    if (op == EPOLL_CTL_ADD && world->files[file].kind == FILE_EPOLL &&
+        reaches(world, file, instance, 0))
+        return fail(ELOOP);
+    int item = world_find_item(world, instance, number, file);
+    if (op == EPOLL_CTL_ADD)
+        return item >= 0 ? fail(EEXIST) : (struct world_outcome){.fds = {-1, -1}};
+    if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
+        return fail(EINVAL);
+    if (item < 0)
+        return fail(ENOENT);
+    if (op == EPOLL_CTL_MOD && (world->items[item].events & EPOLLEXCLUSIVE))
+        return fail(EINVAL);
+    return (struct world_outcome){.fds = {-1, -1}};
+}
+
+void world_predict(const struct world *world, unsigned index, struct world_outcome *ret_outcome)
+{
+    const struct step *step = &world->program->steps[index];
+    const struct op_info *op = &op_table[step->op];
+    struct world_outcome outcome = {.ret = 0, .fds = {-1, -1}};
+    int arg;
+
+    switch (op->effect) {
+    case EFFECT_OPEN:
+        outcome = predict_open(world, step);
+        break;
+    case EFFECT_DUP:
+        outcome = predict_dup(world, step);
+        break;
+    case EFFECT_DUP_OVER:
+        outcome = predict_dup_over(world, step);
+        break;
+    case EFFECT_CTL:
+        outcome = predict_ctl(world, step);
+        break;
+    case EFFECT_CLOSE_RANGE:
+        if ((unsigned)world_number(world, step, 0) > (unsigned)world_number(world, step, 1))
+            outcome = fail(EINVAL);
+        break;
+    case EFFECT_CLOSE:
+    case EFFECT_IO:
+    case EFFECT_WAIT:
+        arg = op_fd_arg(op);
+        if (world_file_of_arg(world, step, (unsigned)arg) == WORLD_FILE_NONE)
+            outcome = fail(EBADF);
+        break;
+    default:
+        break;
+    }
+    *ret_outcome = outcome;
+}
+
+static bool opened_nonblocking(const struct step *step)
+{
+    switch (step->op) {
+    case OP_PIPE2:
+        return step->args[0] & O_NONBLOCK;
+    case OP_SOCKETPAIR:
+        return step->args[0] & SOCK_NONBLOCK;
+    case OP_EVENTFD:
+        return step->args[1] & EFD_NONBLOCK;
+    default:
+        return true; /* regular files and epoll fds never sleep in read or write */
+    }
+}
+
+static void apply_open(struct world *world, unsigned index, const struct world_outcome *outcome)
+{
+    const struct step *step = &world->program->steps[index];
+    const struct op_info *op = &op_table[step->op];
+    unsigned process = world->program->actors[step->actor].process;
+    int files[PROGRAM_OUTS_MAX] = {WORLD_FILE_NONE, WORLD_FILE_NONE};
+
+    for (unsigned i = 0; i < op->nouts; i++) {
+        if (outcome->fds[i] < 0 || outcome->fds[i] >= PROGRAM_FD_LIMIT)
+            continue;
+        files[i] = new_file(world, op->outs[i].kind, (int)index, (int)i);
+        world->files[files[i]].nonblock = opened_nonblocking(step);
+        install(world, process, outcome->fds[i], files[i]);
+    }
+    if (files[0] >= 0 && files[1] >= 0) {
+        world->files[files[0]].peer = files[1];
+        world->files[files[1]].peer = files[0];
+    }
+}
+
+static void apply_dup(struct world *world, const struct step *step,
+                      const struct world_outcome *outcome)
+{
+    unsigned process = world->program->actors[step->actor].process;
+    int file = world_file_of_arg(world, step, 0);
+    int number = outcome->fds[0];
+
+    if (file == WORLD_FILE_NONE || number < 0 || number >= PROGRAM_FD_LIMIT)
+        return;
+    if (world->processes[process].files[number] != file)
+        install(world, process, number, file);
+}
+
+static void apply_ctl(struct world *world, unsigned index)
+{
+    const struct step *step = &world->program->steps[index];
+    int instance = world_file_of_arg(world, step, 0);
+    int number = world_number(world, step, 2);
+    int file = world_file_of(world, step->actor, number);
+    if (instance == WORLD_FILE_NONE || file == WORLD_FILE_NONE)
+        return;
+    int item = world_find_item(world, instance, number, file);
+
+    switch (step->args[1]) {
+    case EPOLL_CTL_ADD:
+        if (item >= 0)
+            break;
+        assert(world->nitems < WORLD_ITEMS_MAX);
+        world->items[world->nitems++] = (struct world_item){.live = true,
+                                                            .instance = instance,
+                                                            .number = number,
+                                                            .file = file,
+                                                            .events = (uint32_t)step->args[3],
+                                                            .added = (int)index,
+                                                            .registered = (int)index};
+        break;
+    case EPOLL_CTL_MOD:
+        if (item >= 0) {
+            world->items[item].events = (uint32_t)step->args[3];
+            world->items[item].registered = (int)index;
+        }
+        break;
+    case EPOLL_CTL_DEL:
+        if (item >= 0)
+            world->items[item].live = false;
+        break;
+    default:
+        break;
+    }
+}
+
+static void apply_fork(struct world *world, const struct step *step)
+{
+    const struct program *program = world->program;
+    unsigned child = step->outs[0];
+    const struct world_process *parent = &world->processes[program->actors[step->actor].process];
+
+    world->processes[child] = *parent;
+    world->processes[child].alive = true;
+    world->actors_alive[child] = true;
+    for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+        if (parent->files[number] != WORLD_FILE_NONE)
+            world->files[parent->files[number]].refs++;
+    }
+}
+
+static void apply_exit(struct world *world, unsigned process)
+{
+    if (!world->processes[process].alive)
+        return;
+    for (int number = 0; number < PROGRAM_FD_LIMIT; number++)
+        close_number(world, process, number);
+    world->processes[process].alive = false;
+    for (unsigned i = 0; i < world->program->nactors; i++) {
+        if (world->program->actors[i].process == process)
+            world->actors_alive[i] = false;
+    }
+}
+
+static void apply_close_range(struct world *world, const struct step *step)
+{
+    unsigned process = world->program->actors[step->actor].process;
+    unsigned first = (unsigned)world_number(world, step, 0);
+    unsigned last = (unsigned)world_number(world, step, 1);
+
+    if (step->args[2] & CLOSE_RANGE_CLOEXEC)
+        return;
+    for (unsigned number = first; number <= last && number < PROGRAM_FD_LIMIT; number++)
+        close_number(world, process, (int)number);
+}
+
+static void bind_slots(struct world *world, const struct step *step,
+                       const struct world_outcome *outcome)
+{
+    const struct op_info *op = &op_table[step->op];
+
+    for (unsigned i = 0; i < op->nouts; i++) {
+        if (op->outs[i].kind != FILE_ACTOR)
+            world->slots[step->outs[i]] = outcome->fds[i];
+    }
+}
+
+void world_apply(struct world *world, unsigned index, const struct world_outcome *outcome)
+{
+    const struct step *step = &world->program->steps[index];
+    const struct op_info *op = &op_table[step->op];
+    unsigned process = world->program->actors[step->actor].process;
+
+    if (!world->actors_alive[step->actor])
+        return;
+    /* exit and pthread_exit do not return, so their outcome says nothing. */
+    if (op->effect == EFFECT_EXIT) {
+        apply_exit(world, process);
+        return;
+    }
+    if (op->effect == EFFECT_THREAD_EXIT) {
+        world->actors_alive[step->actor] = false;
+        return;
+    }
+    if (outcome->ret < 0)
+        return;
+    switch (op->effect) {
+    case EFFECT_OPEN:
+        apply_open(world, index, outcome);
+        break;
+    case EFFECT_DUP:
+    case EFFECT_DUP_OVER:
+        apply_dup(world, step, outcome);
+        break;
+    case EFFECT_CLOSE:
+        close_number(world, process, world_number(world, step, (unsigned)op_fd_arg(op)));
+        break;
+    case EFFECT_CLOSE_RANGE:
+        apply_close_range(world, step);
+        break;
+    case EFFECT_CTL:
+        apply_ctl(world, index);
+        break;
+    case EFFECT_FORK:
+        apply_fork(world, step);
+        break;
+    case EFFECT_THREAD:
+        world->actors_alive[step->outs[0]] = true;
+        break;
+    default:
+        break;
+    }
+    bind_slots(world, step, outcome);
+}
