@@ -158,19 +158,29 @@ static bool was_woken(const struct trace *trace)
     return false;
 }
 
-static void count_program(struct fuzz_command *command, const struct trace *native,
-                          const struct counters *results)
+/* What a program is made of, and what its native run showed, for the fractions of the summary line.
+ */
+static void measure_program(const struct trace *native, struct counters *counters)
 {
     struct generate_mix mix;
-    struct counters *counters = &command->counters;
 
     generate_measure(native->program, &mix);
+    counters->threads = mix.threads;
+    counters->processes = mix.processes;
+    counters->nested = mix.nested;
+    counters->woken = was_woken(native);
+}
+
+static void count_program(struct fuzz_command *command, const struct counters *results)
+{
+    struct counters *counters = &command->counters;
+
     pthread_mutex_lock(&command->lock);
     counters->programs++;
-    counters->threads += mix.threads;
-    counters->processes += mix.processes;
-    counters->nested += mix.nested;
-    counters->woken += was_woken(native);
+    counters->threads += results->threads;
+    counters->processes += results->processes;
+    counters->nested += results->nested;
+    counters->woken += results->woken;
     /* A program counts once, whatever the number of subjects. */
     counters->divergent += results->divergent > 0;
     counters->unstable += results->divergent == 0 && results->unstable > 0;
@@ -187,7 +197,7 @@ static void count_program(struct fuzz_command *command, const struct trace *nati
         status_show("fuzz: %" PRIu64 " programs, %" PRIu64 " divergent, %" PRIu64
                     " unstable, %" PRIu64 " order, %u signatures, %" PRIu64 " s",
                     shown.programs, shown.divergent, shown.unstable, shown.order,
-                    HASH_COUNT(command->findings.table), (now - command->start_ms) / 1000);
+                    findings_count(&command->findings), (now - command->start_ms) / 1000);
 }
 
 /* Confirms and shrinks the first program of a signature, and keeps what comes of it. */
@@ -227,18 +237,15 @@ static int pursue(struct fuzz_command *command, struct worker *worker, unsigned 
     return err;
 }
 
-static int fuzz_subject(struct fuzz_command *command, struct worker *worker, unsigned subject,
+/* A subject whose quick look was not equal. */
+static int look_closely(struct fuzz_command *command, struct worker *worker, unsigned subject,
                         uint64_t index, const struct program *program, struct counters *results,
                         char *ret_why)
 {
     struct examination examination;
     bool confirmed = true;
 
-    int err = examine_quick(worker->examiner, program, subject, &examination, ret_why);
-    if (!err && examination.result == EXAMINED_EQUAL)
-        return 0;
-    if (!err)
-        err = examine_closely(worker->examiner, program, subject, &examination, ret_why);
+    int err = examine_closely(worker->examiner, program, subject, &examination, ret_why);
     if (err)
         return err;
     if (examination.result == EXAMINED_ORDER) {
@@ -263,18 +270,29 @@ static int fuzz_program(struct fuzz_command *command, struct worker *worker, uin
                         struct program *program, char *ret_why)
 {
     struct counters results = {0};
+    bool suspicious[EXAMINE_SUBJECTS_MAX] = {false};
     const struct trace *native;
 
     generate_program(command->seed, index, program);
     int err = examine_native(worker->examiner, program, &native, ret_why);
+    if (!err)
+        measure_program(native, &results);
+    /* All quick looks come first: a close look, and shrinking more so, makes native runs of its
+     * own. */
     for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
-        err = fuzz_subject(command, worker, s, index, program, &results, ret_why);
+        struct examination examination = {.result = EXAMINED_EQUAL};
+        err = examine_quick(worker->examiner, program, s, &examination, ret_why);
+        suspicious[s] = examination.result != EXAMINED_EQUAL;
+    }
+    for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
+        if (suspicious[s])
+            err = look_closely(command, worker, s, index, program, &results, ret_why);
         if (!err && index % DEFERRAL_EVERY == 0)
             err = examine_deferral(worker->examiner, program, s, &results.eligible,
                                    &results.deferred, ret_why);
     }
     if (!err)
-        count_program(command, native, &results);
+        count_program(command, &results);
     return err;
 }
 

@@ -104,6 +104,14 @@ void findings_sort(struct findings *findings)
     HASH_SORT(findings->table, compare_findings);
 }
 
+unsigned findings_count(struct findings *findings)
+{
+    pthread_mutex_lock(&findings->lock);
+    unsigned count = HASH_COUNT(findings->table);
+    pthread_mutex_unlock(&findings->lock);
+    return count;
+}
+
 unsigned findings_count_confirmed(const struct findings *findings)
 {
     unsigned count = 0;

@@ -50,6 +50,9 @@ void findings_store(struct findings *findings, unsigned subject, uint64_t index,
 /* Orders by subject, then by signature. */
 void findings_sort(struct findings *findings);
 
+/* Signatures noted so far, confirmed or not. Safe from any thread. */
+unsigned findings_count(struct findings *findings);
+
 unsigned findings_count_confirmed(const struct findings *findings);
 
 /*
