@@ -69,7 +69,7 @@ __attribute__((format(printf, 2, 3))) static void say(char *ret_why, const char 
 struct environment {
     char **entries;
     unsigned count;
-    char preload[2 * PATH_MAX + 16], policy[64], backend[64], library[PATH_MAX + 16];
+    char preload[2 * PATH_MAX + 64], policy[64], backend[64], library[PATH_MAX + 16];
 };
 
 static bool is_ours(const char *entry)
