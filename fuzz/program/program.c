@@ -293,6 +293,11 @@ static const char *check_value(enum arg_kind kind, int64_t value)
                                                             : "an events mask is out of range";
     case ARG_COUNT:
         return value >= 0 && value <= PROGRAM_IO_MAX ? NULL : "a byte count is out of range";
+    case ARG_MAXEVENTS:
+        /* The buffer of a wait has room for so many; a larger number must be one that fails. */
+        if (value > PROGRAM_EVENTS_MAX && value <= PROGRAM_EVENTS_EINVAL)
+            return "more events than there is room for";
+        break;
     case ARG_TIMESPEC:
         return value >= TIMESPEC_BADPTR && value <= INT32_MAX ? NULL : "a timespec is out of range";
     default:

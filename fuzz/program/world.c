@@ -11,9 +11,8 @@
 #include <sys/socket.h>
 
 enum {
-    NESTS_MAX = 4,               /* EP_MAX_NESTS of fs/eventpoll.c */
-    SOCK_TYPE_BITS = 0xf,        /* SOCK_TYPE_MASK of include/linux/net.h */
-    WAIT_EVENTS_MAX = 178956970, /* EP_MAX_EVENTS: INT_MAX / sizeof(struct epoll_event) */
+    NESTS_MAX = 4,        /* EP_MAX_NESTS of fs/eventpoll.c */
+    SOCK_TYPE_BITS = 0xf, /* SOCK_TYPE_MASK of include/linux/net.h */
 };
 
 static int new_file(struct world *world, enum file_kind kind, int born, int out)
@@ -318,7 +317,7 @@ static struct world_outcome predict_wait(const struct world *world, const struct
         return fail(EINVAL);
     if (instance == WORLD_FILE_NONE)
         return fail(EBADF);
-    if (step->args[1] <= 0 || step->args[1] > WAIT_EVENTS_MAX ||
+    if (step->args[1] <= 0 || step->args[1] > PROGRAM_EVENTS_EINVAL ||
         world->files[instance].kind != FILE_EPOLL)
         return fail(EINVAL);
     return (struct world_outcome){.fds = {-1, -1}};

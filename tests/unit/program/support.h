@@ -11,8 +11,15 @@
 
 #include "fuzz/program/document.h"
 
-/* Sanitized builds are an order of magnitude slower; they take every nth trial. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* Sanitized builds are an order of magnitude slower; they make a tenth of the trials. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+#ifdef SANITIZED
 #define TRIALS(count) ((count) / 10)
 #else
 #define TRIALS(count) (count)

@@ -198,6 +198,10 @@ static void values(void **state)
     assert_refused(6, "a byte count is out of range");
     damaged.steps[1].args[0] = -1;
     assert_refused(1, "a mask is negative");
+    damaged.steps[9].args[1] = PROGRAM_EVENTS_MAX + 1;
+    assert_refused(9, "more events than there is room for");
+    damaged.steps[9].args[1] = PROGRAM_EVENTS_EINVAL;
+    assert_refused(9, "more events than there is room for");
     damaged.steps[9].args[2] = TIMESPEC_BADPTR - 1;
     assert_refused(9, "a timespec is out of range");
     damaged.steps[9].args[2] = (int64_t)INT32_MAX + 1;

@@ -81,7 +81,8 @@ static void unknown_words(void **state)
          "unexpected 'PUT', expected EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL, or a number for "
          "a bad one"},
         {GOOD "main: epoll_wait(e0, many, 0)", 4, 22,
-         "unexpected 'many', expected how many events there is room for"},
+         "unexpected 'many', expected how many events to take, 64 at most, or over 178956970, "
+         "which fails"},
         {GOOD "main: open(\"/etc/passwd\", 0)", 4, 12,
          "unexpected '\"/etc/passwd\"', expected \"/dev/null\" or \"/proc/self/exe\""},
         {GOOD "main: open(\"/dev/null, 0)", 4, 12,
@@ -110,9 +111,11 @@ static void punctuation(void **state)
         {GOOD "main: close(r0))", 4, 16, "unexpected ')', expected the end of the line"},
         {GOOD "main: close(", 4, 13, "the line ends, expected any descriptor: a slot, or a number"},
         {GOOD "main: epoll_wait(e0, ", 4, 22,
-         "the line ends, expected how many events there is room for"},
+         "the line ends, expected how many events to take, 64 at most, or over 178956970, which "
+         "fails"},
         {GOOD "main: epoll_wait(e0,, 0)", 4, 21,
-         "unexpected ',', expected how many events there is room for"},
+         "unexpected ',', expected how many events to take, 64 at most, or over 178956970, which "
+         "fails"},
         {GOOD "main: epoll_wait(e0, 1, ) # x", 4, 25,
          "unexpected ')', expected milliseconds, -1 for ever"},
         {GOOD "main: epoll_ctl(e0, ADD, r0, EPOLLIN|", 4, 38,
@@ -179,10 +182,15 @@ static void values_out_of_range(void **state)
          "a byte count is out of range, expected a number of bytes, 65536 at most"},
         {GOOD "main: read(r0, -1)", 4, 16,
          "a byte count is out of range, expected a number of bytes, 65536 at most"},
+        {GOOD "main: epoll_wait(e0, 65, 0)", 4, 22,
+         "more events than there is room for, expected how many events to take, 64 at most, or "
+         "over 178956970, which fails"},
         {GOOD "main: epoll_wait(e0, 2147483648, 0)", 4, 22,
-         "a number is out of range, expected how many events there is room for"},
+         "a number is out of range, expected how many events to take, 64 at most, or over "
+         "178956970, which fails"},
         {GOOD "main: epoll_wait(e0, 08, 0)", 4, 22,
-         "unexpected '08', expected how many events there is room for"},
+         "unexpected '08', expected how many events to take, 64 at most, or over 178956970, which "
+         "fails"},
         {GOOD "main: epoll_ctl(e0, ADD, r0, 0x100000000)", 4, 30,
          "an events mask is out of range, expected the events mask, or NULL or BADPTR as the event "
          "pointer"},

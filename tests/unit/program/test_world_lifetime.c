@@ -191,7 +191,7 @@ static void waits_fail_by_the_descriptor(void **state)
                "main: epoll_wait(v0, 8, 0)\n"
                "main: epoll_wait(e0, 0, 0)\n"
                "main: epoll_wait(e0, 178956971, 0)\n"
-               "main: epoll_wait(e0, 178956970, 0)\n"
+               "main: epoll_wait(e0, 64, 0)\n"
                "main: epoll_pwait2(e0, 8, BADTS, NULL)\n"
                "main: epoll_pwait2(200, 8, BADPTR, NULL)\n",
                {0, 0}, {0, 0}, {EBADF, 0}, {EINVAL, 0}, {EINVAL, 0}, {EINVAL, 0}, {0, 0},
