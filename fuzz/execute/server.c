@@ -247,7 +247,7 @@ static void read_errors(struct executor *executor, char *text, size_t size)
 
 static int await_server(struct executor *executor, char *ret_why)
 {
-    uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
+    uint64_t deadline = executor_now_ms() + executor->options.start_ms;
     char said[EXECUTE_WHY_MAX - 160];
 
     for (;;) {
@@ -337,6 +337,8 @@ int executor_start(const struct subject *subject, const struct executor_options 
     executor->errors = -1;
     if (executor->options.watchdog_ms == 0)
         executor->options.watchdog_ms = EXECUTOR_WATCHDOG_MS;
+    if (executor->options.start_ms == 0)
+        executor->options.start_ms = EXECUTOR_START_MS;
     err = start_pinned(executor, path, witness, ret_why);
     if (err) {
         executor_stop(executor);
