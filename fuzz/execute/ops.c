@@ -273,25 +273,28 @@ static void op_run_MEMFD_CREATE(struct call *call)
     returned_fd(call, memfd_create("epdiff", (unsigned)call->step->args[0]));
 }
 
-/* Every actor has its own, for one can sleep in read while others go on. */
-static _Thread_local char io_bytes[PROGRAM_IO_MAX];
+/* Every actor has its own, for one can sleep in read while others go on. Not thread-local: libc
+ * clears what is, page by page, for each thread that starts. */
+static char io_rooms[PROGRAM_ACTORS_MAX][PROGRAM_IO_MAX];
 
 static void op_run_READ(struct call *call)
 {
-    ssize_t ret = read(arg_fd(call, 0), io_bytes, (size_t)call->step->args[1]);
+    char *bytes = io_rooms[call->step->actor];
+    ssize_t ret = read(arg_fd(call, 0), bytes, (size_t)call->step->args[1]);
 
     returned(call, ret);
     if (ret > 0)
-        call->result->digest = XXH3_64bits(io_bytes, (size_t)ret);
+        call->result->digest = XXH3_64bits(bytes, (size_t)ret);
 }
 
 static void op_run_WRITE(struct call *call)
 {
+    char *bytes = io_rooms[call->step->actor];
     uint64_t one = 1;
 
-    memset(io_bytes, 0, (size_t)call->step->args[1]);
-    memcpy(io_bytes, &one, sizeof(one));
-    returned(call, write(arg_fd(call, 0), io_bytes, (size_t)call->step->args[1]));
+    memset(bytes, 0, (size_t)call->step->args[1]);
+    memcpy(bytes, &one, sizeof(one));
+    returned(call, write(arg_fd(call, 0), bytes, (size_t)call->step->args[1]));
 }
 
 static void op_run_SHUTDOWN(struct call *call)
