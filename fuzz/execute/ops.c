@@ -100,12 +100,18 @@ static struct epoll_event *event_buffer(struct epoll_event *good, int64_t which)
 
 static void returned_events(struct call *call, int ret, const struct epoll_event *events)
 {
+    struct wire *wire = call->wire;
+
     returned(call, ret);
-    for (int i = 0; i < ret && i < PROGRAM_EVENTS_MAX; i++) {
-        call->result->events[i].events = events[i].events;
-        call->result->events[i].data = events[i].data.u64;
-        call->result->nevents++;
-    }
+    if (ret <= 0)
+        return;
+    uint32_t count = ret < PROGRAM_EVENTS_MAX ? (uint32_t)ret : PROGRAM_EVENTS_MAX;
+    uint32_t first = __atomic_fetch_add(&wire->nevents, count, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < count; i++)
+        wire->events[first + i] =
+            (struct trace_event){.events = events[i].events, .data = events[i].data.u64};
+    call->result->first_event = first;
+    call->result->nevents = count;
 }
 
 static const sigset_t *signal_mask(sigset_t *room, int64_t which)
