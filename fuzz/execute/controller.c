@@ -356,6 +356,9 @@ static int start_root(struct run *run, char *ret_why)
                  strerror(wire->fork_error));
         return wire->fork_error ? -wire->fork_error : -ECHILD;
     }
+    if (err == -ETIMEDOUT)
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s is stuck before a fork",
+                 run->executor->subject.name);
     return err;
 }
 

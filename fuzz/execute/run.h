@@ -59,7 +59,7 @@ struct run {
 int run_settle(struct run *run, unsigned first, unsigned *last);
 
 /* Waits until the run's root process is ready. As run_settle; -ECHILD if the server could not fork
- * it. */
+ * it, -ETIMEDOUT if it does not answer. */
 int run_settle_root(struct run *run);
 
 /* Opens the /proc files of an actor unless they are open. Returns false if its task is gone. */

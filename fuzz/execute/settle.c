@@ -460,6 +460,7 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
 int run_settle_root(struct run *run)
 {
     struct wire *wire = run->wire;
+    uint64_t deadline = executor_now_ms() + run->executor->options.start_ms;
 
     run->stall_armed = false;
     run->turn = 0;
@@ -476,6 +477,8 @@ int run_settle_root(struct run *run)
         }
         if (executor_interrupted())
             return -EINTR;
+        if (executor_now_ms() > deadline)
+            return -ETIMEDOUT; /* stuck in what the subject does before a fork */
         executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
     }
     int err = settle_birth(run, 0);
