@@ -141,7 +141,8 @@ void suspect_examine(struct inquiry *inquiry)
     inquiry->carried = story_carried(story, culprit);
     inquiry->again = is_registration(inquiry->ctl.op) && story->evidence &&
                      story_relisted(story, culprit, inquiry->step);
-    inquiry->late = inquiry->carried != (int)culprit || inquiry->again;
+    /* A victim proves that it came late, whatever the lists of the culprit's own target show. */
+    inquiry->late = inquiry->carried != (int)culprit || inquiry->again || inquiry->victim >= 0;
     bool carried_before = inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step;
     unsigned until =
         carried_before && !inquiry->again ? (unsigned)inquiry->carried : inquiry->step;

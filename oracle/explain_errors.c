@@ -129,7 +129,9 @@ static void say_withheld(struct inquiry *inquiry, enum hazard hazard)
 /* C1, C2, C3, C6: a ctl fails natively and the subject says that it succeeded. C4: both fail, differently. */
 bool explain_call_error(struct inquiry *inquiry)
 {
-    if (!step_is_ctl(inquiry_step(inquiry, inquiry->observer)) || inquiry->native_err == 0)
+    enum difference_kind kind = inquiry->difference->kind;
+    if ((kind != DIFFERENCE_RESULT && kind != DIFFERENCE_UNPAID) || inquiry->native_err == 0 ||
+        !step_is_ctl(inquiry_step(inquiry, inquiry->observer)))
         return false;
     inquiry->culprit = (int)inquiry->observer;
     if (inquiry->subject_err != 0) {

@@ -66,20 +66,12 @@ static enum hazard hazard_of_target_door(const struct inquiry *inquiry)
     return inquiry->target.alive ? HAZARD_B4 : HAZARD_B1;
 }
 
-/* "… when number 4 was the eventfd of step 5". Cites the opener. */
-static void say_next_owner(struct inquiry *inquiry, int number, int opener)
-{
-    text_append(&inquiry->text, "number %d was what", number);
-    say_step(inquiry, " the", (unsigned)opener);
-    text_append(&inquiry->text, " made of it");
-}
-
 static void say_fate_of_number(struct inquiry *inquiry, const struct door *door, int number)
 {
     if (door->opener >= 0 && door->opener != door->closer) {
         say_carried(inquiry);
-        text_append(&inquiry->text, ", when ");
-        say_next_owner(inquiry, number, door->opener);
+        text_append(&inquiry->text, ", when number %d belonged to", number);
+        say_step(inquiry, " the", (unsigned)door->opener);
     } else if (door->opener >= 0) {
         say_carried(inquiry);
         text_append(&inquiry->text, ", when number %d named another file", number);

@@ -90,7 +90,8 @@ static int blame_missing(struct inquiry *inquiry, uint64_t data)
     if (!data_names_ctl(inquiry, data))
         return INQUIRY_NONE;
     unsigned ctl = (unsigned)data - 1;
-    if (!story->evidence || story_carried(story, ctl) != (int)ctl ||
+    int carried = story_carried(story, ctl);
+    if (carried < 0 || carried > (int)inquiry->step ||
         story_listed(story, SUBJECT, inquiry->step, data, NULL) != NULL)
         return (int)ctl;
     int thief = find_thief(inquiry, ctl);
@@ -201,10 +202,11 @@ static int blame_event(struct inquiry *inquiry, uint64_t data, bool extra)
     int culprit = extra ? blame_extra(inquiry, data) : blame_missing(inquiry, data);
     if (culprit < 0 || culprit != (int)data - 1)
         return culprit;
-    /* The outer registration is in order: the difference is in the instance that it watches. */
+    /* If the outer registration is there, the difference is in the instance that it watches. */
     struct file_key inner = nested_instance(inquiry, (unsigned)culprit);
     if (file_key_none(inner) ||
-        (inquiry->story->evidence && story_carried(inquiry->story, (unsigned)culprit) != culprit))
+        (inquiry->story->evidence &&
+         story_listed(inquiry->story, SUBJECT, inquiry->step, data, NULL) == NULL))
         return culprit;
     int deeper = blame_instance(inquiry, inner, !extra);
     return deeper >= 0 ? deeper : culprit;
@@ -334,6 +336,15 @@ static bool fails_by_numbers(const struct inquiry *inquiry, const struct ctl *ct
     return moved && (ctl->op == EPOLL_CTL_ADD ? err == EEXIST : err == ENOENT);
 }
 
+/* True if what the subject's kernel lists before the flush refuses the operation with this errno. */
+static bool fails_by_lists(const struct inquiry *inquiry, const struct ctl *ctl, int err)
+{
+    if (!inquiry->story->evidence)
+        return false;
+    bool listed = find_collision(inquiry, ctl) != 0;
+    return ctl->op == EPOLL_CTL_ADD ? err == EEXIST && listed : err == ENOENT && !listed;
+}
+
 /* How well a pending ctl explains that the observer's flush failed with `err`; 0: not at all. */
 static unsigned rate_candidate(struct inquiry *inquiry, unsigned step, int err)
 {
@@ -349,9 +360,9 @@ static unsigned rate_candidate(struct inquiry *inquiry, unsigned step, int err)
     if (carried >= 0 && carried < (int)inquiry->step &&
         story_process(story, (unsigned)carried) == story_process(story, inquiry->observer))
         return 0;
-    bool strong = !story_succeeded(story, NATIVE, step)
-                      ? story->traces[NATIVE]->steps[step].err == err
-                      : fails_by_numbers(inquiry, &ctl, err);
+    bool strong = story_succeeded(story, NATIVE, step)
+                      ? fails_by_numbers(inquiry, &ctl, err) || fails_by_lists(inquiry, &ctl, err)
+                      : story->traces[NATIVE]->steps[step].err == err;
     bool weak = err == EEXIST   ? ctl.op == EPOLL_CTL_ADD
                 : err == ENOENT ? ctl.op != EPOLL_CTL_ADD
                                 : err == ELOOP || err == ENOSPC;
