@@ -50,7 +50,8 @@ static bool flushed_between(const struct inquiry *inquiry, unsigned ctl, unsigne
     return false;
 }
 
-/* An event or item that only the subject has: its own registration went wrong, or the one that natively ended it. */
+/* An event or item that only the subject has: its own registration went wrong, or the one that
+ * natively ended it. */
 static int blame_extra(const struct inquiry *inquiry, uint64_t data)
 {
     const struct story *story = inquiry->story;
@@ -122,7 +123,8 @@ static uint64_t first_unlisted(const struct trace *trace, const struct trace_sna
     return 0;
 }
 
-/* By the kernel's lists of one instance when `step` is over. `fewer`: look first for what the subject lacks. */
+/* By the kernel's lists of one instance when `step` is over. `fewer`: look first for what the
+ * subject lacks. */
 static int blame_lists(struct inquiry *inquiry, struct file_key instance, unsigned step, bool fewer)
 {
     const struct story *story = inquiry->story;
@@ -140,7 +142,8 @@ static int blame_lists(struct inquiry *inquiry, struct file_key instance, unsign
     return INQUIRY_NONE;
 }
 
-/* Without lists: the last operation on the instance that can still be pending and would explain it. */
+/* Without lists: the last operation on the instance that can still be pending and would explain it.
+ */
 static int guess_pending(const struct inquiry *inquiry, struct file_key instance, bool fewer)
 {
     for (unsigned k = inquiry->step + 1; k-- > 0;) {
@@ -161,7 +164,8 @@ static int blame_one_instance(struct inquiry *inquiry, struct file_key instance,
     if (!inquiry->story->evidence)
         return guess_pending(inquiry, instance, fewer);
     int culprit = blame_lists(inquiry, instance, inquiry->step, fewer);
-    /* A call that looked first and flushed afterwards leaves equal lists behind: look at those that it saw. */
+    /* A call that looked first and flushed afterwards leaves equal lists behind: look at those that
+     * it saw. */
     if (culprit < 0 && inquiry->step > 0 && inquiry->observer == inquiry->step)
         culprit = blame_lists(inquiry, instance, inquiry->step - 1, fewer);
     return culprit;
@@ -304,7 +308,8 @@ static int blame_failure(struct inquiry *inquiry, unsigned step, int err)
     return culprit;
 }
 
-/* The process in which the observer's flush carries out a ctl: its own, if that is a child of the ctl's. */
+/* The process in which the observer's flush carries out a ctl: its own, if that is a child of the
+ * ctl's. */
 static unsigned flush_process(const struct inquiry *inquiry, const struct ctl *ctl)
 {
     const struct program *program = inquiry->story->program;
@@ -317,7 +322,8 @@ static unsigned flush_process(const struct inquiry *inquiry, const struct ctl *c
     }
 }
 
-/* True if the file that the number names now refuses the operation with this errno for what it is. */
+/* True if the file that the number names now refuses the operation with this errno for what it is.
+ */
 static bool fails_by_numbers(const struct inquiry *inquiry, const struct ctl *ctl, int err)
 {
     const struct world *world = story_world(inquiry->story, SUBJECT, inquiry->step);
@@ -336,7 +342,8 @@ static bool fails_by_numbers(const struct inquiry *inquiry, const struct ctl *ct
     return moved && (ctl->op == EPOLL_CTL_ADD ? err == EEXIST : err == ENOENT);
 }
 
-/* True if what the subject's kernel lists before the flush refuses the operation with this errno. */
+/* True if what the subject's kernel lists before the flush refuses the operation with this errno.
+ */
 static bool fails_by_lists(const struct inquiry *inquiry, const struct ctl *ctl, int err)
 {
     if (!inquiry->story->evidence)
@@ -403,20 +410,33 @@ static int blame_flush(struct inquiry *inquiry, int err)
     return blame_failure(inquiry, (unsigned)best, err);
 }
 
+/* The first culprit by the order of registrations: that of events is not the same in every run. */
+static int blame_events(struct inquiry *inquiry, const struct trace_event *events, unsigned count,
+                        bool extra)
+{
+    uint64_t done = 0;
+    for (;;) {
+        uint64_t next = UINT64_MAX;
+        for (unsigned i = 0; i < count; i++) {
+            if (events[i].data > done && events[i].data < next)
+                next = events[i].data;
+        }
+        if (next == UINT64_MAX)
+            return INQUIRY_NONE;
+        int culprit = blame_event(inquiry, next, extra);
+        if (culprit >= 0)
+            return culprit;
+        done = next;
+    }
+}
+
 static int blame_wait(struct inquiry *inquiry)
 {
     const struct event_sets *events = &inquiry->events;
-    for (unsigned i = 0; i < events->nextra; i++) {
-        int culprit = blame_event(inquiry, events->extra[i].data, true);
-        if (culprit >= 0)
-            return culprit;
-    }
-    for (unsigned i = 0; i < events->nmissing; i++) {
-        int culprit = blame_event(inquiry, events->missing[i].data, false);
-        if (culprit >= 0)
-            return culprit;
-    }
-    return INQUIRY_NONE;
+    int culprit = blame_events(inquiry, events->extra, events->nextra, true);
+    if (culprit >= 0)
+        return culprit;
+    return blame_events(inquiry, events->missing, events->nmissing, false);
 }
 
 static int blame_poll(struct inquiry *inquiry)
@@ -426,8 +446,8 @@ static int blame_poll(struct inquiry *inquiry)
     int file = world_file_of_arg(world, inquiry_step(inquiry, inquiry->observer), 0);
     if (file == WORLD_FILE_NONE || world->files[file].kind != FILE_EPOLL)
         return INQUIRY_NONE;
-    bool fewer = inquiry->observed == CLASS_READINESS_MISSING ||
-                 inquiry->observed == CLASS_WAKEUP_LOST;
+    bool fewer =
+        inquiry->observed == CLASS_READINESS_MISSING || inquiry->observed == CLASS_WAKEUP_LOST;
     return blame_instance(inquiry, story_file(world, file), fewer);
 }
 

@@ -167,7 +167,8 @@ void scene_runs_in(struct scene *scene, unsigned ctl, unsigned at, const char *p
     add_run(scene, ctl, at, (unsigned)actor);
 }
 
-/* The kernel's interest lists: items keyed by instance, number and file, and gone with their file. */
+/* The kernel's interest lists: items keyed by instance, number and file, and gone with their file.
+ */
 struct kernel_item {
     bool live;
     int instance, number, file;
@@ -213,8 +214,11 @@ static void kernel_ctl(struct kernel *kernel, unsigned ctl, unsigned process)
         item->data = step_number(ctl);
     }
     if (step->args[1] == EPOLL_CTL_ADD && item == NULL) {
-        struct kernel_item fresh = {.live = true, .instance = instance, .number = number,
-                                    .file = file, .events = (uint32_t)step->args[3],
+        struct kernel_item fresh = {.live = true,
+                                    .instance = instance,
+                                    .number = number,
+                                    .file = file,
+                                    .events = (uint32_t)step->args[3],
                                     .data = step_number(ctl)};
         assert(kernel->nitems < PROGRAM_STEPS_MAX);
         kernel->items[kernel->nitems++] = fresh;
@@ -233,8 +237,10 @@ static int compare_items(const void *a, const void *b)
 static void kernel_snapshot(struct kernel *kernel, unsigned step, unsigned process, int number)
 {
     struct trace *trace = kernel->trace;
-    struct trace_snapshot snapshot = {.step = (int16_t)step, .process = (uint8_t)process,
-                                      .evidence = true, .number = number,
+    struct trace_snapshot snapshot = {.step = (int16_t)step,
+                                      .process = (uint8_t)process,
+                                      .evidence = true,
+                                      .number = number,
                                       .first = (uint16_t)trace->nitems};
     for (unsigned i = 0; i < kernel->nitems; i++) {
         const struct kernel_item *item = &kernel->items[i];

@@ -1,9 +1,11 @@
 /*
- * A scene: one program and the two traces of it that a test sets up. Steps are given by their numbers, from 1.
+ * A scene: one program and the two traces of it that a test sets up. Steps are given by their
+ * numbers, from 1.
  *
- * Every step starts out as what the kernel answers to it (world_predict), on both sides. A test then says what the
- * subject did otherwise: which operations it deferred and when it carried them out, and what its calls returned.
- * Evidence is what a kernel would list: the scene carries the operations out on a small model of interest lists.
+ * Every step starts out as what the kernel answers to it (world_predict), on both sides. A test
+ * then says what the subject did otherwise: which operations it deferred and when it carried them
+ * out, and what its calls returned. Evidence is what a kernel would list: the scene carries the
+ * operations out on a small model of interest lists.
  */
 #ifndef EPDIFF_TESTS_SCENE_H
 #define EPDIFF_TESTS_SCENE_H
@@ -55,7 +57,8 @@ void scene_wakes(struct scene *scene, enum scene_side side, unsigned step, unsig
 
 void scene_skips(struct scene *scene, enum scene_side side, unsigned step);
 
-/* The subject deferred a ctl: it returns 0 and is carried out during step `at`, before that step's own call. */
+/* The subject deferred a ctl: it returns 0 and is carried out during step `at`, before that step's
+ * own call. */
 void scene_defers(struct scene *scene, unsigned ctl, int at);
 
 /* The same, carried out in another process; a second time if it was carried out before. */
@@ -67,7 +70,8 @@ void scene_evidence(struct scene *scene);
 /* Makes the list after one step a compared one (a flush point), on both sides. */
 void scene_flush_point(struct scene *scene, unsigned step);
 
-/* Judges, and fails the test with the whole verdict unless its signature is this one, or "equal". */
+/* Judges, and fails the test with the whole verdict unless its signature is this one, or "equal".
+ */
 void scene_expect(struct scene *scene, const char *signature);
 
 /* scene_evidence, scene_expect, scene_free. */

@@ -1,7 +1,8 @@
 /*
- * Hazards of fd identity: the number that a deferred operation holds means another file, or none, when it is carried
- * out. What must not happen: a finding blamed on a close that came after the operation was carried out, on close(2)
- * when another door was used, on the same thread when another one closed, or on a number that nobody took away.
+ * Hazards of fd identity: the number that a deferred operation holds means another file, or none,
+ * when it is carried out. What must not happen: a finding blamed on a close that came after the
+ * operation was carried out, on close(2) when another door was used, on the same thread when
+ * another one closed, or on a number that nobody took away.
  */
 #include "test.h"
 
@@ -9,8 +10,8 @@
 #include <sys/epoll.h>
 
 #define OPEN_PIPE                                                                                  \
-    "main: e0 = epoll_create1(0)\n"        /* 1 */                                                 \
-    "main: r0, w0 = pipe2(O_NONBLOCK)\n"   /* 2 */
+    "main: e0 = epoll_create1(0)\n"      /* 1 */                                                   \
+    "main: r0, w0 = pipe2(O_NONBLOCK)\n" /* 2 */
 
 /* The program of the design page: the ADD lands on the eventfd that took the pipe's number. */
 static void test_b2_add_lands_on_reused_number(void **state)
@@ -30,7 +31,7 @@ static void test_b2_add_lands_on_reused_number(void **state)
         scene->verdict.explanation,
         "The ADD of step 3 named the read end of a pipe that the close of step 4 closed. It was "
         "carried out at step 6, when number 4 belonged to the eventfd of step 5, so the epoll_wait "
-        "of step 6 hands out EPOLLIN with the data of step 3, which it does not natively.");
+        "of step 6 reports EPOLLIN with the data of step 3 for a file that the call never named.");
     scene_free(scene);
 }
 
@@ -47,7 +48,8 @@ static void test_b2_without_evidence(void **state)
     scene_free(scene);
 }
 
-/* Counter-case: carried out by the flush before close(2), it is gone with the pipe, and nothing differs. */
+/* Counter-case: carried out by the flush before close(2), it is gone with the pipe, and nothing
+ * differs. */
 static void test_b2_flushed_before_close(void **state)
 {
     (void)state;
@@ -59,7 +61,8 @@ static void test_b2_flushed_before_close(void **state)
     scene_conclude(scene, "equal");
 }
 
-/* A flush that fails because the number is a file without poll is a landing on another file: EPERM, not EBADF. */
+/* A flush that fails because the number is a file without poll is a landing on another file: EPERM,
+ * not EBADF. */
 static void test_b2_flush_fails_on_the_stranger(void **state)
 {
     (void)state;
@@ -72,18 +75,19 @@ static void test_b2_flush_fails_on_the_stranger(void **state)
     scene_conclude(scene, "fd-reuse/B2/add-close-memfd_create-wait");
 }
 
-/* A DEL that is carried out after the number went to another file removes that file's registration. */
+/* A DEL that is carried out after the number went to another file removes that file's registration.
+ */
 static void test_b8_late_del_removes_a_stranger(void **state)
 {
     (void)state;
     struct scene *scene =
-        scene_new(OPEN_PIPE "main: t1 = pthread_create()\n"                      /* 3 */
-                            "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"  /* 4 */
-                            "t1: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"          /* 5 */
-                            "main: close(r0)\n"                                  /* 6 */
-                            "main: v0 = eventfd(1, EFD_NONBLOCK)\n"              /* 7 */
-                            "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)\n"  /* 8 */
-                            "t1: epoll_wait(e0, 8, 0)\n");                       /* 9 */
+        scene_new(OPEN_PIPE "main: t1 = pthread_create()\n"                     /* 3 */
+                            "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n" /* 4 */
+                            "t1: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"         /* 5 */
+                            "main: close(r0)\n"                                 /* 6 */
+                            "main: v0 = eventfd(1, EFD_NONBLOCK)\n"             /* 7 */
+                            "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)\n" /* 8 */
+                            "t1: epoll_wait(e0, 8, 0)\n");                      /* 9 */
     scene_defers(scene, 5, 9);
     scene_event(scene, ON_NATIVE, 9, EPOLLIN, 8);
     scene_conclude(scene, "fd-reuse/B8/del-close-eventfd-wait");
@@ -101,7 +105,8 @@ static void test_b1_flush_fails_with_ebadf(void **state)
     scene_conclude(scene, "errno-phantom/B1/add-close-wait");
 }
 
-/* Counter-case: the pipe is closed only after the wait that fails. Nothing took the number: no B1. */
+/* Counter-case: the pipe is closed only after the wait that fails. Nothing took the number: no B1.
+ */
 static void test_b1_close_after_the_failure(void **state)
 {
     (void)state;
@@ -113,7 +118,8 @@ static void test_b1_close_after_the_failure(void **state)
     scene_conclude(scene, "errno-phantom/-/wait");
 }
 
-/* libuv #4323: a DEL deferred past close while a dup keeps the pipe alive leaves a registration nobody can remove. */
+/* libuv #4323: a DEL deferred past close while a dup keeps the pipe alive leaves a registration
+ * nobody can remove. */
 static void test_b4_del_past_close_with_dup(void **state)
 {
     (void)state;
@@ -193,17 +199,17 @@ static void test_b8_other_thread_closes(void **state)
     scene_conclude(scene, "fd-reuse/B8/add-close-eventfd-wait");
 }
 
-/* Counter-case: a child closes its own number. The parent's still names the pipe: that is no door. */
+/* Counter-case: a child closes its own number. The parent's still names the pipe: that is no door.
+ */
 static void test_close_in_a_child_is_no_door(void **state)
 {
     (void)state;
-    struct scene *scene =
-        scene_new(OPEN_PIPE "main: p1 = fork()\n"
-                            "main: t1 = pthread_create()\n"
-                            "main: write(w0, 1)\n"
-                            "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
-                            "p1: close(r0)\n"
-                            "t1: epoll_wait(e0, 8, 0)\n");
+    struct scene *scene = scene_new(OPEN_PIPE "main: p1 = fork()\n"
+                                              "main: t1 = pthread_create()\n"
+                                              "main: write(w0, 1)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "p1: close(r0)\n"
+                                              "t1: epoll_wait(e0, 8, 0)\n");
     scene_defers(scene, 6, LATER);
     scene_event(scene, ON_NATIVE, 8, EPOLLIN, 6);
     scene_conclude(scene, "readiness-missing/A1/add-wait");
@@ -264,7 +270,8 @@ static void test_b3_close_range_over_epfd(void **state)
     scene_conclude(scene, "readiness-missing/B3/add-close_range-wait");
 }
 
-/* Counter-case: the epfd is closed only after the operation was carried out at a wait. A late door explains nothing. */
+/* Counter-case: the epfd is closed only after the operation was carried out at a wait. A late door
+ * explains nothing. */
 static void test_epfd_closed_after_execution(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /*
- * Hazards of processes: a fork while operations are pending, and instances that processes share. What must not
- * happen: F1 for an operation that was called after the fork, carried out before it, or seen by its own process alone
- * and once; F1 for a fork by another thread.
+ * Hazards of processes: a fork while operations are pending, and instances that processes share.
+ * What must not happen: F1 for an operation that was called after the fork, carried out before it,
+ * or seen by its own process alone and once; F1 for a fork by another thread.
  */
 #include "test.h"
 

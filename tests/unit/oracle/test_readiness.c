@@ -1,2 +1,73 @@
+/*
+ * Hazards of readiness: the lists agree on both sides, and the events do not. What must not happen:
+ * a mode of the registration blamed when the lists differ, when there is no evidence that they
+ * agree, or when the registration has no such mode.
+ */
 #include "test.h"
-int main(void) { return 0; }
+
+#include <string.h>
+#include <sys/epoll.h>
+
+static struct scene *missing_event(const char *mask, bool carried_out)
+{
+    char text[512];
+    (void)snprintf(text, sizeof(text),
+                   "main: e0 = epoll_create1(0)\n"
+                   "main: v0 = eventfd(1, EFD_NONBLOCK)\n"
+                   "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, %s)\n"
+                   "main: epoll_wait(e0, 8, 0)\n",
+                   mask);
+    struct scene *scene = scene_new(text);
+    scene_event(scene, ON_NATIVE, 4, EPOLLIN, 3);
+    if (!carried_out)
+        scene_defers(scene, 3, LATER);
+    return scene;
+}
+
+static void test_modes(void **state)
+{
+    (void)state;
+    scene_conclude(missing_event("EPOLLIN|EPOLLET", true), "readiness-missing/E2/add-wait");
+    scene_conclude(missing_event("EPOLLIN|EPOLLONESHOT", true), "readiness-missing/E4/add-wait");
+    scene_conclude(missing_event("EPOLLIN|EPOLLEXCLUSIVE", true), "readiness-missing/E5/add-wait");
+}
+
+static void test_level_triggered_has_no_mode(void **state)
+{
+    (void)state;
+    scene_conclude(missing_event("EPOLLIN", true), "readiness-missing/-/add-wait");
+}
+
+static void test_lists_must_agree(void **state)
+{
+    (void)state;
+    scene_conclude(missing_event("EPOLLIN|EPOLLET", false), "readiness-missing/-/add-wait");
+}
+
+static void test_lists_must_be_known(void **state)
+{
+    (void)state;
+    struct scene *scene = missing_event("EPOLLIN|EPOLLET", true);
+    scene_expect(scene, "readiness-missing/-/add-wait");
+    scene_free(scene);
+}
+
+static void test_mask_of_an_edge(void **state)
+{
+    (void)state;
+    struct scene *scene = missing_event("EPOLLIN|EPOLLET", true);
+    scene_event(scene, ON_SUBJECT, 4, EPOLLIN | EPOLLOUT, 3);
+    scene_conclude(scene, "readiness-mask/E2/add-wait");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_level_triggered_has_no_mode),
+        cmocka_unit_test(test_lists_must_agree),
+        cmocka_unit_test(test_lists_must_be_known),
+        cmocka_unit_test(test_mask_of_an_edge),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

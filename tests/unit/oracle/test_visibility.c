@@ -1,7 +1,7 @@
 /*
- * Hazards of visibility: somebody looks at an instance while an operation on it is pending. What must not happen: a
- * hazard of other threads blamed when the owner itself looks, A8 blamed across threads, or anybody blamed for an
- * operation that was carried out in time.
+ * Hazards of visibility: somebody looks at an instance while an operation on it is pending. What
+ * must not happen: a hazard of other threads blamed when the owner itself looks, A8 blamed across
+ * threads, or anybody blamed for an operation that was carried out in time.
  */
 #include "test.h"
 
@@ -17,8 +17,9 @@
 static void test_a1_waiter_is_never_woken(void **state)
 {
     (void)state;
-    struct scene *scene = scene_new(OPEN_THREAD "t1: epoll_wait(e0, 8, -1)\n"
-                                                "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n");
+    struct scene *scene =
+        scene_new(OPEN_THREAD "t1: epoll_wait(e0, 8, -1)\n"
+                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n");
     scene_event(scene, ON_NATIVE, 5, EPOLLIN, 6);
     scene_wakes(scene, ON_NATIVE, 5, 6);
     scene_sleeps(scene, ON_SUBJECT, 5);
@@ -34,8 +35,9 @@ static void test_a1_waiter_is_never_woken(void **state)
 static void test_a1_needs_a_pending_operation(void **state)
 {
     (void)state;
-    struct scene *scene = scene_new(OPEN_THREAD "t1: epoll_wait(e0, 8, -1)\n"
-                                                "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n");
+    struct scene *scene =
+        scene_new(OPEN_THREAD "t1: epoll_wait(e0, 8, -1)\n"
+                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n");
     scene_event(scene, ON_NATIVE, 5, EPOLLIN, 6);
     scene_wakes(scene, ON_NATIVE, 5, 6);
     scene_sleeps(scene, ON_SUBJECT, 5);
@@ -128,7 +130,8 @@ static void test_a5_late_del_removes(void **state)
                                                 "main: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"
                                                 "t1: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
                                                 "main: epoll_wait(e0, 8, 0)\n");
-    /* The subject merges: the ADD of step 7 overtakes the DEL of step 6 and is then removed by it. */
+    /* The subject merges: the ADD of step 7 overtakes the DEL of step 6 and is then removed by it.
+     */
     scene_defers(scene, 5, LATER);
     scene_defers(scene, 6, 8);
     scene_event(scene, ON_NATIVE, 8, EPOLLIN, 7);
@@ -149,8 +152,9 @@ static void test_a6_spurious_enoent(void **state)
 static void test_a6_needs_another_thread(void **state)
 {
     (void)state;
-    struct scene *scene = scene_new(OPEN_THREAD "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
-                                                "main: epoll_ctl(e0, EPOLL_CTL_MOD, r0, EPOLLOUT)\n");
+    struct scene *scene =
+        scene_new(OPEN_THREAD "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                              "main: epoll_ctl(e0, EPOLL_CTL_MOD, r0, EPOLLOUT)\n");
     scene_defers(scene, 5, LATER);
     scene_returns(scene, ON_SUBJECT, 6, -1, ENOENT);
     scene_conclude(scene, "errno-phantom/-/add-mod");
@@ -207,12 +211,12 @@ static void test_a7_other_number(void **state)
 }
 
 #define OPEN_NESTED                                                                                \
-    OPEN_THREAD "main: e1 = epoll_create1(0)\n"                           /* 5 */                  \
-                "main: epoll_ctl(e1, EPOLL_CTL_ADD, e0, EPOLLIN)\n"       /* 6 */                  \
-                "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"       /* 7 */
+    OPEN_THREAD "main: e1 = epoll_create1(0)\n"                     /* 5 */                        \
+                "main: epoll_ctl(e1, EPOLL_CTL_ADD, e0, EPOLLIN)\n" /* 6 */                        \
+                "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n" /* 7 */
 
-/* A wait on the outer instance flushes the outer list only. The ADD of the inner instance is flushed by that very
- * wait, so it is there: the difference lies inside. */
+/* A wait on the outer instance flushes the outer list only. The ADD of the inner instance is
+ * flushed by that very wait, so it is there: the difference lies inside. */
 static void test_a8_outer_wait(void **state)
 {
     (void)state;
