@@ -50,6 +50,16 @@ static void predict_trace(struct trace *trace)
     free(world);
 }
 
+static void predict_traces(struct scene *scene)
+{
+    for (int side = 0; side < 2; side++) {
+        scene->traces[side] = trace_new();
+        assert(scene->traces[side] != NULL);
+        trace_reset(scene->traces[side], &scene->document.program);
+        predict_trace(scene->traces[side]);
+    }
+}
+
 struct scene *scene_new(const char *text)
 {
     struct scene *scene = calloc(1, sizeof(*scene));
@@ -57,12 +67,16 @@ struct scene *scene_new(const char *text)
     struct document_error error;
     if (document_parse(text, strlen(text), "scene", &scene->document, &error) != 0)
         fail_msg("line %u column %u: %s", error.line, error.column, error.what);
-    for (int side = 0; side < 2; side++) {
-        scene->traces[side] = trace_new();
-        assert(scene->traces[side] != NULL);
-        trace_reset(scene->traces[side], &scene->document.program);
-        predict_trace(scene->traces[side]);
-    }
+    predict_traces(scene);
+    return scene;
+}
+
+struct scene *scene_of_program(const struct program *program)
+{
+    struct scene *scene = calloc(1, sizeof(*scene));
+    assert(scene != NULL);
+    document_init(&scene->document, "scene", program);
+    predict_traces(scene);
     return scene;
 }
 

@@ -42,6 +42,7 @@ struct scene {
 
 /* Parses the program, which must be sound, and predicts both traces. */
 struct scene *scene_new(const char *text);
+struct scene *scene_of_program(const struct program *program);
 void scene_free(struct scene *scene);
 
 /* The step returned at once. */
