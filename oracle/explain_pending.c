@@ -17,12 +17,14 @@ static bool culprit_is_late(const struct inquiry *inquiry)
 }
 
 /*
- * Somebody looked while it was pending. An operation whose own event is what should not be there
- * was carried out: its lateness alone explains nothing.
+ * It was still pending when the observer looked. An operation whose own event is what should not be
+ * there was carried out: its lateness alone explains nothing. Carried out during the very step, it
+ * may have come after the look.
  */
 static bool culprit_is_unseen(const struct inquiry *inquiry)
 {
-    if (!culprit_is_late(inquiry))
+    if (!culprit_is_late(inquiry) ||
+        (inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step && !inquiry->again))
         return false;
     for (unsigned i = 0; i < inquiry->events.nextra; i++) {
         if (inquiry->events.extra[i].data == step_number((unsigned)inquiry->culprit))
@@ -299,8 +301,7 @@ static bool lists_agree(const struct inquiry *inquiry)
  * came. */
 bool explain_readiness(struct inquiry *inquiry)
 {
-    if (inquiry->culprit < 0 || !inquiry->story->evidence || inquiry->flush_failed ||
-        inquiry->astray || !lists_agree(inquiry))
+    if (inquiry->culprit < 0 || inquiry->flush_failed || inquiry->astray || !lists_agree(inquiry))
         return false;
     const char *why;
     if (inquiry->ctl.events & EPOLLET) {

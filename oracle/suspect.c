@@ -254,7 +254,7 @@ static int blame_collision(struct inquiry *inquiry, unsigned add)
         return INQUIRY_NONE;
     }
     uint64_t data = find_collision(inquiry, &ctl);
-    if (data == 0 || data == step_number(add))
+    if (data == 0)
         return INQUIRY_NONE;
     unsigned owner = (unsigned)data - 1;
     int culprit = blame_extra(inquiry, data);

@@ -172,6 +172,12 @@ void scene_defers(struct scene *scene, unsigned ctl, int at)
         add_run(scene, ctl, (unsigned)at, program->actors[program->steps[ctl - 1].actor].process);
 }
 
+void scene_defers_past(struct scene *scene, unsigned ctl, unsigned at)
+{
+    scene_defers(scene, ctl, (int)at);
+    scene->runs[scene->nruns - 1].after = true;
+}
+
 void scene_runs_in(struct scene *scene, unsigned ctl, unsigned at, const char *process)
 {
     int actor = program_find_actor(&scene->document.program, process, strlen(process));
@@ -287,6 +293,16 @@ static void kernel_observe(struct kernel *kernel, unsigned step)
     }
 }
 
+/* Carries out what was deferred until step k, before or after its own call. */
+static void kernel_flush(struct kernel *kernel, const struct scene *scene, unsigned k, bool after)
+{
+    for (unsigned i = 0; i < scene->nruns; i++) {
+        const struct scene_run *run = &scene->runs[i];
+        if (run->at == k && run->after == after)
+            kernel_ctl(kernel, run->ctl, run->process);
+    }
+}
+
 static void observe_side(struct scene *scene, int side)
 {
     struct kernel *kernel = calloc(1, sizeof(*kernel));
@@ -299,10 +315,8 @@ static void observe_side(struct scene *scene, int side)
     for (unsigned k = 0; k < kernel->program->nsteps; k++) {
         const struct step *step = &kernel->program->steps[k];
         const struct trace_step *done = &kernel->trace->steps[k];
-        for (unsigned i = 0; side == ON_SUBJECT && i < scene->nruns; i++) {
-            if (scene->runs[i].at == k)
-                kernel_ctl(kernel, scene->runs[i].ctl, scene->runs[i].process);
-        }
+        if (side == ON_SUBJECT)
+            kernel_flush(kernel, scene, k, false);
         if (step->op == OP_EPOLL_CTL && done->state == STEP_DONE &&
             (side == ON_NATIVE || !scene->deferred[k]))
             kernel_ctl(kernel, k, kernel->program->actors[step->actor].process);
@@ -310,6 +324,8 @@ static void observe_side(struct scene *scene, int side)
         trace_outcome(kernel->trace, k, &outcome);
         if (done->state == STEP_DONE || done->state == STEP_DIED)
             world_apply(kernel->world, k, &outcome);
+        if (side == ON_SUBJECT)
+            kernel_flush(kernel, scene, k, true);
         kernel_observe(kernel, k);
     }
     free(kernel->world);

@@ -28,6 +28,7 @@ struct scene_run {
     unsigned ctl;
     unsigned at;
     unsigned process;
+    bool after; /* the step's own call */
 };
 
 struct scene {
@@ -61,6 +62,9 @@ void scene_skips(struct scene *scene, enum scene_side side, unsigned step);
 /* The subject deferred a ctl: it returns 0 and is carried out during step `at`, before that step's
  * own call. */
 void scene_defers(struct scene *scene, unsigned ctl, int at);
+
+/* The same, but carried out after the step's own call. */
+void scene_defers_past(struct scene *scene, unsigned ctl, unsigned at);
 
 /* The same, carried out in another process; a second time if it was carried out before. */
 void scene_runs_in(struct scene *scene, unsigned ctl, unsigned at, const char *process);

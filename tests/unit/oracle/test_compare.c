@@ -277,6 +277,60 @@ static void test_truncated_lists_are_not_compared(void **state)
     scene_free(scene);
 }
 
+/* One event in place of two is not two waiters with the same. */
+static void test_waiters_results_are_counted(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(TWO_WAITERS);
+    scene_event(scene, ON_NATIVE, 8, EPOLLIN, 4);
+    scene_event(scene, ON_NATIVE, 9, EPOLLIN, 4);
+    scene_event(scene, ON_SUBJECT, 8, EPOLLIN, 5);
+    scene_event(scene, ON_SUBJECT, 9, EPOLLIN, 4);
+    scene_wakes(scene, ON_BOTH, 8, 10);
+    scene_wakes(scene, ON_BOTH, 9, 10);
+    scene_expect(scene, "readiness-extra/-/add-wait");
+    scene_free(scene);
+}
+
+/* Nothing is forgiven when a third waiter returned on one side only: then they did not merely swap.
+ */
+static void test_waiters_that_return_are_the_same(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_TWO "main: t1 = pthread_create()\n"
+                                             "main: t2 = pthread_create()\n"
+                                             "main: t3 = pthread_create()\n"
+                                             "t1: epoll_wait(e0, 1, -1)\n"
+                                             "t2: epoll_wait(e0, 1, -1)\n"
+                                             "t3: epoll_wait(e0, 1, -1)\n"
+                                             "main: write(w0, 1)\n");
+    scene_event(scene, ON_NATIVE, 9, EPOLLIN, 4);
+    scene_event(scene, ON_NATIVE, 10, EPOLLIN, 5);
+    scene_event(scene, ON_SUBJECT, 9, EPOLLIN, 5);
+    scene_event(scene, ON_SUBJECT, 10, EPOLLIN, 4);
+    scene_wakes(scene, ON_BOTH, 9, 12);
+    scene_wakes(scene, ON_BOTH, 10, 12);
+    scene_sleeps(scene, ON_BOTH, 11);
+    scene_expect(scene, "equal");
+    scene_event(scene, ON_SUBJECT, 11, EPOLLIN, 5);
+    scene_wakes(scene, ON_SUBJECT, 11, 12);
+    scene_expect(scene, "readiness-extra/-/add-wait");
+    assert_int_equal(scene->verdict.observer, 8);
+    scene_free(scene);
+}
+
+/* Natively there was room left: what the full one has more is no matter of room. */
+static void test_one_full_wait_asks_for_no_room(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_TWO "main: epoll_wait(e0, 2, 0)\n");
+    scene_event(scene, ON_BOTH, 6, EPOLLIN, 4);
+    scene_event(scene, ON_SUBJECT, 6, EPOLLIN, 5);
+    scene_expect(scene, "readiness-extra/-/add-wait");
+    assert_false(scene->verdict.room);
+    scene_free(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +349,9 @@ int main(void)
         cmocka_unit_test(test_sleeper_that_dies),
         cmocka_unit_test(test_same_crash_is_equal),
         cmocka_unit_test(test_truncated_lists_are_not_compared),
+        cmocka_unit_test(test_waiters_results_are_counted),
+        cmocka_unit_test(test_waiters_that_return_are_the_same),
+        cmocka_unit_test(test_one_full_wait_asks_for_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

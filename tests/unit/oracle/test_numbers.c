@@ -286,6 +286,52 @@ static void test_epfd_closed_after_execution(void **state)
     scene_conclude(scene, "equal");
 }
 
+/* A MOD that is refused because its number is another file's now: not the ADD before it is to
+ * blame. */
+static void test_b2_late_mod_is_refused(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_MOD, r0, EPOLLIN)\n"
+                                              "main: close(r0)\n"
+                                              "main: v0 = eventfd(1, EFD_NONBLOCK)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 4, 7);
+    scene_returns(scene, ON_SUBJECT, 7, -1, ENOENT);
+    scene_conclude(scene, "fd-reuse/B2/mod-close-eventfd-wait");
+}
+
+/* An operation that was carried out in time cannot be what a later flush fails with. */
+static void test_b1_blames_the_pending_one(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, w0, 0)\n"
+                                              "main: close(r0)\n"
+                                              "main: close(w0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 4, LATER);
+    scene_returns(scene, ON_SUBJECT, 7, -1, EBADF);
+    scene_evidence(scene);
+    scene_expect(scene, "errno-phantom/B1/add-close-wait");
+    assert_int_equal(scene->verdict.culprit, 3);
+    scene_free(scene);
+}
+
+/* Carried out after dup2's own call: what is listed then can only be the file that dup2 put there.
+ */
+static void test_b3_flushed_after_dup2(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: v0 = eventfd(1, EFD_NONBLOCK)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: d0 = dup2(v0, r0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_defers_past(scene, 4, 5);
+    scene_event(scene, ON_SUBJECT, 6, EPOLLIN, 4);
+    scene_conclude(scene, "fd-reuse/B3/add-dup2-wait");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +353,9 @@ int main(void)
         cmocka_unit_test(test_b7_dup2_over_epfd),
         cmocka_unit_test(test_b3_close_range_over_epfd),
         cmocka_unit_test(test_epfd_closed_after_execution),
+        cmocka_unit_test(test_b2_late_mod_is_refused),
+        cmocka_unit_test(test_b1_blames_the_pending_one),
+        cmocka_unit_test(test_b3_flushed_after_dup2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

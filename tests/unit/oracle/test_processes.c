@@ -132,6 +132,89 @@ static void test_process_ends_otherwise(void **state)
     scene_free(scene);
 }
 
+/* The copy of a DEL is done in the child; the parent's own then finds nothing. */
+static void test_f1_del_done_twice(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"
+                                              "main: p1 = fork()\n"
+                                              "p1: epoll_wait(e0, 8, 0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_runs_in(scene, 5, 7, "p1");
+    scene_returns(scene, ON_SUBJECT, 8, -1, ENOENT);
+    scene_conclude(scene, "process/F1/del-fork-wait");
+}
+
+/* The child did ADD and MOD; what collides with the parent's ADD carries the MOD's data, and is no
+ * stranger. */
+static void test_f1_add_and_mod_done_twice(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_MOD, r0, EPOLLIN)\n"
+                                              "main: p1 = fork()\n"
+                                              "p1: epoll_ctl(e0, EPOLL_CTL_MOD, r0, EPOLLIN)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_runs_in(scene, 4, 7, "p1");
+    scene_runs_in(scene, 5, 7, "p1");
+    scene_event(scene, ON_NATIVE, 8, EPOLLIN, 7);
+    scene_returns(scene, ON_SUBJECT, 8, -1, EEXIST);
+    scene_conclude(scene, "process/F1/add-fork-wait");
+}
+
+/* Counter-case: another process forks while the operation is pending here. Its child is only one
+ * more observer. */
+static void test_f1_needs_a_fork_of_its_own_process(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: p1 = fork()\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "p1: p2 = fork()\n"
+                                              "p2: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 5, LATER);
+    scene_event(scene, ON_NATIVE, 7, EPOLLIN, 5);
+    scene_conclude(scene, "readiness-missing/A10/add-wait");
+}
+
+/* The end of a process closes its numbers, but it is no door: the other process misses what it
+ * never did. */
+static void test_exit_is_no_door(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: p1 = fork()\n"
+                                              "p1: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "p1: _exit(0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 5, LATER);
+    scene_event(scene, ON_NATIVE, 7, EPOLLIN, 5);
+    scene_conclude(scene, "readiness-missing/A10/add-wait");
+}
+
+/* An exit that had no turn ended nothing: the sleeping child still holds the pipe. */
+static void test_skipped_exit_ends_nothing(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new("main: e0 = epoll_create1(0)\n"
+                                    "main: r0, w0 = pipe2(O_NONBLOCK)\n"
+                                    "main: p1 = fork()\n"
+                                    "p1: epoll_wait(e0, 8, -1)\n"
+                                    "p1: _exit(0)\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                    "main: close(r0)\n"
+                                    "main: write(w0, 1)\n");
+    scene_event(scene, ON_NATIVE, 4, EPOLLIN, 6);
+    scene_wakes(scene, ON_NATIVE, 4, 8);
+    scene_sleeps(scene, ON_SUBJECT, 4);
+    scene_skips(scene, ON_BOTH, 5);
+    for (int side = 0; side < 2; side++) {
+        scene->traces[side]->processes[1].state = PROCESS_ALIVE;
+        scene->traces[side]->processes[1].ended_at = TRACE_NEVER;
+    }
+    scene_defers(scene, 6, LATER);
+    scene_conclude(scene, "wakeup-lost/B4/wait-add-close");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +227,11 @@ int main(void)
         cmocka_unit_test(test_fork_does_not_explain_a_thread),
         cmocka_unit_test(test_a10_spurious_enoent),
         cmocka_unit_test(test_process_ends_otherwise),
+        cmocka_unit_test(test_f1_del_done_twice),
+        cmocka_unit_test(test_f1_add_and_mod_done_twice),
+        cmocka_unit_test(test_f1_needs_a_fork_of_its_own_process),
+        cmocka_unit_test(test_exit_is_no_door),
+        cmocka_unit_test(test_skipped_exit_ends_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

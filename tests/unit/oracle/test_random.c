@@ -1,7 +1,7 @@
 /*
- * Random programs with random differences. What must not happen: a crash or failed assertion of the judge, a trace
- * that differs from itself, a verdict at any other step than the first one that was changed, or a verdict with a part
- * left out. The seed is fixed: every run is the same.
+ * Random programs with random differences. What must not happen: a crash or failed assertion of the
+ * judge, a trace that differs from itself, a verdict at any other step than the first one that was
+ * changed, or a verdict with a part left out. The seed is fixed: every run is the same.
  */
 #include "test.h"
 
@@ -36,7 +36,8 @@ static struct scene *random_scene(void)
     return scene_of_program(&program);
 }
 
-/* Changes what a step came to under the subject. Returns false if the step has nothing to change. */
+/* Changes what a step came to under the subject. Returns false if the step has nothing to change.
+ */
 static bool change_step(struct scene *scene, unsigned k)
 {
     static const int errors[] = {EBADF, EEXIST, ENOENT, EPERM, EINVAL, ELOOP, ENOTTY, EMFILE};
@@ -78,8 +79,7 @@ static void defer_some(struct scene *scene, unsigned until)
             scene->traces[0]->steps[k].ret != 0 || random_below(2))
             continue;
         unsigned at = step_number(k) + random_below(6);
-        scene_defers(scene, step_number(k),
-                     at > scene->document.program.nsteps ? LATER : (int)at);
+        scene_defers(scene, step_number(k), at > scene->document.program.nsteps ? LATER : (int)at);
     }
 }
 
