@@ -14,8 +14,9 @@ enum {
 };
 
 enum subject_kind {
-    SUBJECT_NATIVE,  /* "native": nothing preloaded */
-    SUBJECT_SHIM,    /* "shim:POLICY+BACKEND": our libepbatch.so; the backend may be left out: syscall */
+    SUBJECT_NATIVE, /* "native": nothing preloaded */
+    SUBJECT_SHIM, /* "shim:POLICY+BACKEND": our libepbatch.so; the backend may be left out: syscall
+                   */
     SUBJECT_PRELOAD, /* "preload:PATH": any shared library */
 };
 
@@ -28,24 +29,26 @@ struct subject {
 };
 
 /*
- * Parses a subject's name. Returns 0, or -EINVAL with one line in *ret_why that says what was wrong and what was
- * expected: an unknown kind, an unknown policy or backend, a library that is not there.
+ * Parses a subject's name. Returns 0, or -EINVAL with one line in *ret_why that says what was wrong
+ * and what was expected: an unknown kind, an unknown policy or backend, a library that is not
+ * there.
  */
 int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, size_t size);
 
 /*
- * True if an expectation written for `pattern` ("shim:naive", "native") speaks of this subject: the same name, or the
- * same without its backend.
+ * True if an expectation written for `pattern` ("shim:naive", "native") speaks of this subject: the
+ * same name, or the same without its backend.
  */
 bool subject_matches(const struct subject *subject, const char *pattern);
 
 /*
- * Lists what can be named here. Returns the name of the index-th subject, or NULL past the last; *ret_why is empty if
- * this machine can run it, or says why not.
+ * Lists what can be named here. Returns the name of the index-th subject, or NULL past the last;
+ * *ret_why is empty if this machine can run it, or says why not.
  */
 const char *subject_list(unsigned index, char *ret_why, size_t size);
 
-/* Folder of the running tool: where libepbatch.so and epdiff-exec are looked for. Returns 0 or a negative errno. */
+/* Folder of the running tool: where libepbatch.so and epdiff-exec are looked for. Returns 0 or a
+ * negative errno. */
 int subject_home(char *ret_path, size_t size);
 
 #endif

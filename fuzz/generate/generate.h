@@ -7,8 +7,9 @@
 #include "fuzz/program/program.h"
 
 /*
- * Writes the program that belongs to (seed, index). The same pair gives the same program on every machine and in
- * every order of calls. Cannot fail. The program decodes from bytes: program_encode succeeds on it.
+ * Writes the program that belongs to (seed, index). The same pair gives the same program on every
+ * machine and in every order of calls. Cannot fail. The program decodes from bytes: program_encode
+ * succeeds on it.
  */
 void generate_program(uint64_t seed, uint64_t index, struct program *ret_program);
 
@@ -22,9 +23,9 @@ struct generate_mix {
 void generate_measure(const struct program *program, struct generate_mix *ret_mix);
 
 /*
- * Shrinking. `test` runs a candidate and returns 1 if it still shows what is looked for, 0 if not, or a negative
- * errno, which ends the shrinking and is returned. *program is replaced by the smallest program found, also then.
- * `tests_max` bounds the number of calls of `test`.
+ * Shrinking. `test` runs a candidate and returns 1 if it still shows what is looked for, 0 if not,
+ * or a negative errno, which ends the shrinking and is returned. *program is replaced by the
+ * smallest program found, also then. `tests_max` bounds the number of calls of `test`.
  */
 typedef int shrink_test(void *context, const struct program *candidate);
 

@@ -52,6 +52,8 @@ static const struct arg_word words_syscall_nr[] = {WORD(SYS_close), WORDS_END};
 static const struct arg_word words_fcntl_cmd[] = {WORD(F_DUPFD), WORDS_END};
 static const struct arg_word words_open_flags[] = {WORD(O_RDONLY),   WORD(O_WRONLY),  WORD(O_RDWR),
                                                    WORD(O_NONBLOCK), WORD(O_CLOEXEC), WORDS_END};
+/* pipe2 and dup3 have no access mode: their plain value is 0, not O_RDONLY. */
+static const struct arg_word words_fd_flags[] = {WORD(O_NONBLOCK), WORD(O_CLOEXEC), WORDS_END};
 static const struct arg_word words_socket_type[] = {
     WORD(SOCK_STREAM), WORD(SOCK_DGRAM), WORD(SOCK_NONBLOCK), WORD(SOCK_CLOEXEC), WORDS_END};
 static const struct arg_word words_eventfd_flags[] = {WORD(EFD_SEMAPHORE), WORD(EFD_NONBLOCK),

@@ -43,16 +43,11 @@ static void living_collect(const struct program *program, struct living *ret_liv
     }
 }
 
-static bool actor_fits(const struct program *program, unsigned actor, enum arg_kind kind)
-{
-    return program->actors[actor].kind == (kind == ARG_PROCESS ? ACTOR_PROCESS : ACTOR_THREAD);
-}
-
 static unsigned actors_fitting(const struct program *program, enum arg_kind kind)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < program->nactors; i++)
-        count += actor_fits(program, i, kind);
+        count += program_actor_fits(program, i, kind);
     return count;
 }
 
@@ -79,7 +74,7 @@ static void decode_arg(const struct program *program, struct step *step, unsigne
     } else if (info->shape == ARG_SHAPE_ACTOR) {
         unsigned pick = choice % actors_fitting(program, kind);
         for (unsigned i = 0; i < program->nactors; i++) {
-            if (actor_fits(program, i, kind) && pick-- == 0) {
+            if (program_actor_fits(program, i, kind) && pick-- == 0) {
                 step->tags[index] = TAG_ACTOR;
                 step->args[index] = i;
                 break;
@@ -152,8 +147,8 @@ static int encode_arg(const struct program *so_far, const struct step *step, uns
     if (step->tags[index] == TAG_ACTOR) {
         int choice = 0;
         for (unsigned i = 0; i < (unsigned)value; i++)
-            choice += actor_fits(so_far, i, kind);
-        return actor_fits(so_far, (unsigned)value, kind) ? choice : -1;
+            choice += program_actor_fits(so_far, i, kind);
+        return program_actor_fits(so_far, (unsigned)value, kind) ? choice : -1;
     }
     for (unsigned i = 0; i < info->nvalues; i++) {
         if (info->values[i] == value && timeout_allowed(so_far, kind, value))

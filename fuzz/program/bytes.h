@@ -20,9 +20,11 @@ enum {
 void program_decode(const uint8_t *bytes, size_t length, struct program *ret_program);
 
 /*
- * The inverse: bytes that decode to an equal program. Returns 0, -ERANGE if the program holds a
- * value that no byte stands for (text can say more than bytes), or -ENOSPC if `size` is too small.
- * *ret_length is the number of bytes.
+ * The inverse, for a program that program_check accepts: bytes that decode to the same steps. Bytes
+ * hold no names, so slots and actors come back under generated ones; a program that came from bytes
+ * comes back equal. Returns 0, -ERANGE if the program holds a value that no byte stands for or a
+ * step by an actor that has ended (text can say more than bytes), or -ENOSPC if `size` is too
+ * small. *ret_length is the number of bytes.
  */
 int program_encode(const struct program *program, uint8_t *ret_bytes, size_t size,
                    size_t *ret_length);

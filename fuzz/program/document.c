@@ -20,6 +20,7 @@ struct parser {
     struct document *document;
     struct document_error *error;
     size_t comment_length;
+    unsigned headers_seen; /* bits by the index in parse_header */
 };
 
 struct token {
@@ -45,6 +46,12 @@ static void skip_blanks(struct line *line)
 {
     while (line->at < line->end && (line->text[line->at] == ' ' || line->text[line->at] == '\t'))
         line->at++;
+}
+
+/* What a line can hold: anything but control characters. */
+static bool is_plain(char c)
+{
+    return c == '\t' || ((unsigned char)c >= 0x20 && c != 0x7f);
 }
 
 static bool is_name_character(char c)
@@ -92,6 +99,12 @@ static bool token_is(const struct token *token, const char *text)
     return token->length == strlen(text) && memcmp(token->text, text, token->length) == 0;
 }
 
+/* How much of a token error messages quote: enough to recognise it, never a whole line. */
+static int shown(const struct token *token)
+{
+    return (int)(token->length > 40 ? 40 : token->length);
+}
+
 static int expect_character(struct parser *parser, struct line *line, const char *character,
                             const char *where)
 {
@@ -102,20 +115,8 @@ static int expect_character(struct parser *parser, struct line *line, const char
     if (token.length == 0)
         return refuse(parser, line, token.column, "the line ends, expected '%s' %s", character,
                       where);
-    return refuse(parser, line, token.column, "unexpected '%.*s', expected '%s' %s",
-                  (int)(token.length > 40 ? 40 : token.length), token.text, character, where);
-}
-
-static const char *const reserved_words[] = {"name",   "hazard",   "origin", "requires",
-                                             "expect", "parallel", "inject", NULL};
-
-static bool is_reserved(const char *text, size_t length)
-{
-    for (const char *const *word = reserved_words; *word; word++) {
-        if (strlen(*word) == length && memcmp(*word, text, length) == 0)
-            return true;
-    }
-    return false;
+    return refuse(parser, line, token.column, "unexpected '%.*s', expected '%s' %s", shown(&token),
+                  token.text, character, where);
 }
 
 static int parse_number(const struct token *token, int64_t *ret_value)
@@ -144,12 +145,6 @@ static const struct arg_word *find_word(const struct arg_info *info, const struc
             return word;
     }
     return NULL;
-}
-
-/* Digits of tokens that error messages quote: enough to recognise them, never a whole line. */
-static int shown(const struct token *token)
-{
-    return (int)(token->length > 40 ? 40 : token->length);
 }
 
 static int parse_fd(struct parser *parser, struct line *line, const struct token *token,
@@ -181,13 +176,12 @@ static int parse_actor_arg(struct parser *parser, struct line *line, const struc
                            struct step *step, unsigned index, enum arg_kind kind)
 {
     const struct program *program = &parser->document->program;
-    enum actor_kind wanted = kind == ARG_PROCESS ? ACTOR_PROCESS : ACTOR_THREAD;
     int actor = program_find_actor(program, token->text, token->length);
 
-    if (actor <= 0 || program->actors[actor].kind != wanted)
+    if (actor < 0 || !program_actor_fits(program, (unsigned)actor, kind))
         return refuse(parser, line, token->column,
                       "'%.*s' is no actor that %s has bound, expected one", shown(token),
-                      token->text, wanted == ACTOR_PROCESS ? "fork" : "pthread_create");
+                      token->text, kind == ARG_PROCESS ? "fork" : "pthread_create");
     step->tags[index] = TAG_ACTOR;
     step->args[index] = actor;
     return 0;
@@ -201,6 +195,8 @@ static int parse_mask(struct parser *parser, struct line *line, struct token tok
     for (;;) {
         const struct arg_word *word = find_word(info, &token);
         int64_t term;
+        if (token.length == 0)
+            return refuse(parser, line, token.column, "the line ends, expected %s", info->doc);
         if (word)
             term = word->value;
         else if (parse_number(&token, &term) != 0 || term < 0)
@@ -239,10 +235,33 @@ static int parse_value(struct parser *parser, struct line *line, const struct to
     }
     if (parse_number(token, ret_value) == 0)
         return 0;
-    if (token->length == 0)
-        return refuse(parser, line, token->column, "the line ends, expected %s", info->doc);
     return refuse(parser, line, token->column, "unexpected '%.*s', expected %s", shown(token),
                   token->text, info->doc);
+}
+
+static int parse_arg(struct parser *parser, struct line *line, struct step *step, unsigned index,
+                     unsigned slots_bound)
+{
+    const struct program *program = &parser->document->program;
+    enum arg_kind kind = op_table[step->op].args[index];
+    const struct arg_info *info = &arg_table[kind];
+    struct token token = next_token(line);
+    int err;
+
+    if (token.length == 0)
+        return refuse(parser, line, token.column, "the line ends, expected %s", info->doc);
+    if (info->shape == ARG_SHAPE_FD)
+        err = parse_fd(parser, line, &token, step, index, slots_bound);
+    else if (info->shape == ARG_SHAPE_ACTOR)
+        err = parse_actor_arg(parser, line, &token, step, index, kind);
+    else
+        err = parse_value(parser, line, &token, info, &step->args[index]);
+    if (err)
+        return err;
+    const char *why = step_check_arg(program, step, index, slots_bound, program->nactors);
+    if (why)
+        return refuse(parser, line, token.column, "%s, expected %s", why, info->doc);
+    return 0;
 }
 
 static int parse_args(struct parser *parser, struct line *line, struct step *step,
@@ -253,23 +272,14 @@ static int parse_args(struct parser *parser, struct line *line, struct step *ste
     unsigned count = 0;
 
     while (!token_is(&token, ")")) {
-        if (count == op->nargs)
+        int err = 0;
+        if (count > 0)
+            err = expect_character(parser, line, ",", "or ')' between arguments");
+        if (!err && count == op->nargs)
             return refuse(parser, line, token.column, "too many arguments, %s takes %u", op->text,
                           op->nargs);
-        if (count > 0) {
-            int err = expect_character(parser, line, ",", "or ')' between arguments");
-            if (err)
-                return err;
-        }
-        token = next_token(line);
-        const struct arg_info *info = &arg_table[op->args[count]];
-        int err;
-        if (info->shape == ARG_SHAPE_FD)
-            err = parse_fd(parser, line, &token, step, count, slots_bound);
-        else if (info->shape == ARG_SHAPE_ACTOR)
-            err = parse_actor_arg(parser, line, &token, step, count, op->args[count]);
-        else
-            err = parse_value(parser, line, &token, info, &step->args[count]);
+        if (!err)
+            err = parse_arg(parser, line, step, count, slots_bound);
         if (err)
             return err;
         count++;
@@ -315,7 +325,7 @@ static int parse_outs(struct parser *parser, struct line *line, struct out_names
         if (token.length > PROGRAM_NAME_MAX)
             return refuse(parser, line, token.column,
                           "name is too long, expected %d characters at most", PROGRAM_NAME_MAX);
-        if (is_reserved(token.text, token.length))
+        if (name_is_reserved(token.text, token.length))
             return refuse(parser, line, token.column, "'%.*s' is a reserved word, expected a name",
                           shown(&token), token.text);
         bool twice = ret_outs->count == 1 && ret_outs->names[0].length == token.length &&
@@ -384,6 +394,9 @@ static int parse_step(struct parser *parser, struct line *line, const struct tok
         return err;
     struct token op_token = next_token(line);
     int op = op_find(op_token.text, op_token.length);
+    if (op_token.length == 0)
+        return refuse(parser, line, op_token.column,
+                      "the line ends, expected an operation of docs/operations.md");
     if (op < 0)
         return refuse(parser, line, op_token.column,
                       "unknown operation '%.*s', expected one of "
@@ -424,12 +437,12 @@ static int take_rest(struct parser *parser, struct line *line, char room[DOCUMEN
     return 0;
 }
 
-static int parse_expect(struct parser *parser, struct line *line)
+static int parse_expect(struct parser *parser, struct line *line, const struct token *word)
 {
     struct document *document = parser->document;
 
     if (document->nexpects == DOCUMENT_EXPECTS_MAX)
-        return refuse(parser, line, 0, "too many expectations, expected %d at most",
+        return refuse(parser, line, word->column, "too many expectations, expected %d at most",
                       DOCUMENT_EXPECTS_MAX);
     struct document_expect *expect = &document->expects[document->nexpects];
     skip_blanks(line);
@@ -460,31 +473,41 @@ static int parse_expect(struct parser *parser, struct line *line)
     return 0;
 }
 
+/* Headers of one word: each at most once, so that no line silently undoes another. */
+static int parse_word_header(struct parser *parser, struct line *line, const struct token *word,
+                             char room[DOCUMENT_WORD_MAX + 1], unsigned bit)
+{
+    if (parser->headers_seen & bit)
+        return refuse(parser, line, word->column, "a second header '%.*s', expected one",
+                      shown(word), word->text);
+    parser->headers_seen |= bit;
+    int err = expect_character(parser, line, ":", "after the header's name");
+    return err ? err : take_rest(parser, line, room);
+}
+
 static int parse_header(struct parser *parser, struct line *line, const struct token *word,
                         bool *ret_is_header)
 {
     struct document *document = parser->document;
-    char *room = NULL;
+    const struct {
+        const char *word;
+        char *room;
+    } headers[] = {{"name", document->name},
+                   {"hazard", document->hazard},
+                   {"origin", document->origin},
+                   {"requires", document->requires}};
 
     *ret_is_header = true;
-    if (document->program.nsteps > 0 && is_reserved(word->text, word->length))
+    if (document->program.nsteps > 0 && name_is_reserved(word->text, word->length))
         return refuse(parser, line, word->column,
                       "the header '%.*s' stands behind the first step, "
                       "expected it before",
                       shown(word), word->text);
     if (token_is(word, "expect"))
-        return parse_expect(parser, line);
-    if (token_is(word, "name"))
-        room = document->name;
-    else if (token_is(word, "hazard"))
-        room = document->hazard;
-    else if (token_is(word, "origin"))
-        room = document->origin;
-    else if (token_is(word, "requires"))
-    room = document->requires;
-    if (room) {
-        int err = expect_character(parser, line, ":", "after the header's name");
-        return err ? err : take_rest(parser, line, room);
+        return parse_expect(parser, line, word);
+    for (unsigned i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        if (token_is(word, headers[i].word))
+            return parse_word_header(parser, line, word, headers[i].room, 1u << i);
     }
     *ret_is_header = false;
     return 0;
@@ -514,9 +537,9 @@ static int parse_line(struct parser *parser, struct line *line)
     bool is_header;
 
     for (size_t i = 0; i < line->end; i++) {
-        unsigned char c = (unsigned char)line->text[i];
-        if (c != '\t' && (c < 0x20 || c == 0x7f))
-            return refuse(parser, line, i, "control character 0x%02x, expected plain text", c);
+        if (!is_plain(line->text[i]))
+            return refuse(parser, line, i, "control character 0x%02x, expected plain text",
+                          (unsigned char)line->text[i]);
     }
     skip_blanks(line);
     if (line->at == line->end)
@@ -534,12 +557,17 @@ static int parse_line(struct parser *parser, struct line *line)
     return err ? err : parse_step(parser, line, &word);
 }
 
+/* A name that comes from a file's name may hold anything; it must fit into a header line. */
 static void set_name(struct document *document, const char *name)
 {
-    size_t length = strlen(name);
+    name += strspn(name, " \t");
+    size_t length = strnlen(name, DOCUMENT_WORD_MAX);
 
+    while (length > 0 && isspace((unsigned char)name[length - 1]))
+        length--;
     memset(document->name, 0, sizeof(document->name));
-    memcpy(document->name, name, length > DOCUMENT_WORD_MAX ? DOCUMENT_WORD_MAX : length);
+    for (size_t i = 0; i < length; i++)
+        document->name[i] = is_plain(name[i]) ? name[i] : '_';
 }
 
 void document_init(struct document *ret_document, const char *name, const struct program *program)
@@ -549,7 +577,7 @@ void document_init(struct document *ret_document, const char *name, const struct
     ret_document->program = *program;
 }
 
-/* What single words cannot show: numbers within the range of their kind. */
+/* The last gate. Whatever the parser let through by mistake ends here, not in an executor. */
 static int check_whole(struct parser *parser)
 {
     const struct program *program = &parser->document->program;
@@ -558,8 +586,9 @@ static int check_whole(struct parser *parser)
 
     if (program_check(program, &step, why, sizeof(why)) == 0)
         return 0;
-    struct line line = {.number = program->steps[step].line};
-    return refuse(parser, &line, 0, "%s", why);
+    refuse(parser, NULL, 0, "%s, expected a program that can run", why);
+    parser->error->line = step < program->nsteps ? program->steps[step].line : 0;
+    return -EINVAL;
 }
 
 static int parse_into(struct parser *parser, const char *text, size_t length)
@@ -569,7 +598,8 @@ static int parse_into(struct parser *parser, const char *text, size_t length)
     for (size_t at = 0; at < length;) {
         const char *newline = memchr(text + at, '\n', length - at);
         size_t end = newline ? (size_t)(newline - text) : length;
-        struct line line = {.text = text + at, .at = 0, .end = end - at, .number = ++number};
+        number++;
+        struct line line = {.text = text + at, .at = 0, .end = end - at, .number = number};
         if (line.end > 0 && line.text[line.end - 1] == '\r')
             line.end--;
         int err = parse_line(parser, &line);
@@ -586,7 +616,9 @@ int document_parse(const char *text, size_t length, const char *name, struct doc
                    struct document_error *ret_error)
 {
     if (length > DOCUMENT_BYTES_MAX) {
-        *ret_error = (struct document_error){.what = "the text is longer than a program can be"};
+        *ret_error = (struct document_error){.line = 0};
+        snprintf(ret_error->what, sizeof(ret_error->what),
+                 "the text is too long, expected %d bytes at most", DOCUMENT_BYTES_MAX);
         return -EINVAL;
     }
     struct document *document = calloc(1, sizeof(*document));

@@ -2,6 +2,7 @@
 #include "fuzz/program/program.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,13 +43,15 @@
 #define KIND(kind)    (enum arg_kind)((ARG_##kind) & ~ARG_OPT_BIT)
 #define MUST(kind)    (((ARG_##kind) & ARG_OPT_BIT) == 0)
 
+#define BLOCKS_IN(...)                                                                             \
+    .nblock_syscalls = sizeof((long[]){__VA_ARGS__}) / sizeof(long), .block_syscalls = {__VA_ARGS__}
 #define BLOCKS_NEVER       .block = BLOCK_NEVER
-#define BLOCKS_ALWAYS(...) .block = BLOCK_ALWAYS, .block_syscalls = {__VA_ARGS__}
+#define BLOCKS_ALWAYS(...) .block = BLOCK_ALWAYS, BLOCKS_IN(__VA_ARGS__)
 #define BLOCKS_TIMEOUT(index, ...)                                                                 \
-    .block = BLOCK_TIMEOUT, .block_arg = (index), .block_syscalls = {__VA_ARGS__}
+    .block = BLOCK_TIMEOUT, .block_arg = (index), BLOCKS_IN(__VA_ARGS__)
 #define BLOCKS_OPTION(index, ...)                                                                  \
-    .block = BLOCK_OPTION, .block_arg = (index), .block_syscalls = {__VA_ARGS__}
-#define BLOCKS_JOIN .block = BLOCK_JOIN, .block_syscalls = {SYS_futex}
+    .block = BLOCK_OPTION, .block_arg = (index), BLOCKS_IN(__VA_ARGS__)
+#define BLOCKS_JOIN .block = BLOCK_JOIN, BLOCKS_IN(SYS_futex)
 
 const struct op_info op_table[OPS] = {
 #define OP(op_id, op_text, op_group, op_weight, op_effect, op_blocks, op_outs, op_args, op_doc)    \
@@ -73,6 +76,29 @@ void program_init(struct program *ret_program)
     ret_program->actors[0].kind = ACTOR_MAIN;
 }
 
+/* A slot and an actor cannot share a name: in text nothing would tell them apart. */
+static bool name_taken(const struct program *program, const char *name, size_t length)
+{
+    return program_find_slot(program, name, length) >= 0 ||
+           program_find_actor(program, name, length) >= 0;
+}
+
+/* The first free name of a letter from `number` on. */
+static void choose_name(const struct program *program, char letter, unsigned number,
+                        char ret_name[PROGRAM_NAME_MAX + 1])
+{
+    /* One more try than there can be names taken. */
+    for (unsigned tries = 0; tries <= PROGRAM_SLOTS_MAX + PROGRAM_ACTORS_MAX; tries++) {
+        char name[PROGRAM_NAME_MAX + 1];
+        int length = snprintf(name, sizeof(name), "%c%u", letter, number + tries);
+        if (!name_taken(program, name, (size_t)length)) {
+            strcpy(ret_name, name);
+            return;
+        }
+    }
+    assert(!"more names than slots and actors");
+}
+
 /* Generated names count per letter: r0, w0, r1, w1, so that the ends of one pipe share a number. */
 static void name_slot(struct program *program, unsigned index, char letter)
 {
@@ -80,15 +106,7 @@ static void name_slot(struct program *program, unsigned index, char letter)
 
     for (unsigned i = 0; i < index; i++)
         count += program->slots[i].name[0] == letter;
-    do {
-        char name[PROGRAM_NAME_MAX + 1];
-        int length = snprintf(name, sizeof(name), "%c%u", letter, count++);
-        if (program_find_slot(program, name, (size_t)length) < 0) {
-            strcpy(program->slots[index].name, name);
-            return;
-        }
-    } while (count < 2 * PROGRAM_SLOTS_MAX);
-    assert(!"more names than slots");
+    choose_name(program, letter, count, program->slots[index].name);
 }
 
 static void name_actor(struct program *program, unsigned index, char letter)
@@ -97,15 +115,7 @@ static void name_actor(struct program *program, unsigned index, char letter)
 
     for (unsigned i = 1; i < index; i++)
         count += program->actors[i].name[0] == letter;
-    do {
-        char name[PROGRAM_NAME_MAX + 1];
-        int length = snprintf(name, sizeof(name), "%c%u", letter, count++);
-        if (program_find_actor(program, name, (size_t)length) < 0) {
-            strcpy(program->actors[index].name, name);
-            return;
-        }
-    } while (count < 2 * PROGRAM_ACTORS_MAX);
-    assert(!"more names than actors");
+    choose_name(program, letter, count, program->actors[index].name);
 }
 
 static unsigned append_actor(struct program *program, enum op_id op, unsigned parent)
@@ -201,6 +211,15 @@ bool step_may_block(const struct step *step)
     return false;
 }
 
+bool op_sleeps_in(const struct op_info *op, long number)
+{
+    for (unsigned i = 0; i < op->nblock_syscalls; i++) {
+        if (op->block_syscalls[i] == number)
+            return true;
+    }
+    return false;
+}
+
 int op_fd_arg(const struct op_info *op)
 {
     for (unsigned i = 0; i < op->nargs; i++) {
@@ -258,9 +277,46 @@ static bool enum_value_known(const struct arg_info *info, int64_t value)
     return false;
 }
 
-static const char *check_arg(const struct step *step, unsigned index, enum arg_kind kind,
-                             unsigned slots_bound, unsigned actors_born)
+/* Why a plain number cannot stand for an argument of this kind, or NULL. */
+static const char *check_value(enum arg_kind kind, int64_t value)
 {
+    switch (kind) {
+    case ARG_SYSCALL_NR:
+    case ARG_FCNTL_CMD:
+    case ARG_PATH:
+    case ARG_SIGMASK:
+    case ARG_BUFFER:
+        return enum_value_known(&arg_table[kind], value) ? NULL
+                                                         : "an argument is not in its vocabulary";
+    case ARG_EVENT:
+        return value >= EVENT_BADPTR && value <= UINT32_MAX ? NULL
+                                                            : "an events mask is out of range";
+    case ARG_COUNT:
+        return value >= 0 && value <= PROGRAM_IO_MAX ? NULL : "a byte count is out of range";
+    case ARG_MAXEVENTS:
+        /* The buffer of a wait has room for so many; a larger number must be one that fails. */
+        if (value > PROGRAM_EVENTS_MAX && value <= PROGRAM_EVENTS_EINVAL)
+            return "more events than there is room for";
+        break;
+    case ARG_TIMESPEC:
+        return value >= TIMESPEC_BADPTR && value <= INT32_MAX ? NULL : "a timespec is out of range";
+    default:
+        break;
+    }
+    if (arg_table[kind].shape == ARG_SHAPE_MASK && value < 0)
+        return "a mask is negative";
+    return value >= INT32_MIN && value <= INT32_MAX ? NULL : "a number is out of range";
+}
+
+bool program_actor_fits(const struct program *program, unsigned actor, enum arg_kind kind)
+{
+    return program->actors[actor].kind == (kind == ARG_PROCESS ? ACTOR_PROCESS : ACTOR_THREAD);
+}
+
+const char *step_check_arg(const struct program *program, const struct step *step, unsigned index,
+                           unsigned slots_bound, unsigned actors_born)
+{
+    enum arg_kind kind = op_table[step->op].args[index];
     const struct arg_info *info = &arg_table[kind];
     int64_t value = step->args[index];
     enum arg_tag tag = step->tags[index];
@@ -274,22 +330,15 @@ static const char *check_arg(const struct step *step, unsigned index, enum arg_k
     if (tag == TAG_ACTOR || info->shape == ARG_SHAPE_ACTOR) {
         if (tag != TAG_ACTOR || info->shape != ARG_SHAPE_ACTOR)
             return "an actor stands where none can, or is missing";
-        return value > 0 && value < (int64_t)actors_born ? NULL
-                                                         : "an actor is used before it is bound";
+        if (value <= 0 || value >= (int64_t)actors_born)
+            return "an actor is used before it is bound";
+        return program_actor_fits(program, (unsigned)value, kind)
+                   ? NULL
+                   : "a process stands for a thread, or a thread for a process";
     }
     if (tag != TAG_INT)
         return "an argument has no known tag";
-    if (kind == ARG_SYSCALL_NR || kind == ARG_FCNTL_CMD || kind == ARG_PATH ||
-        kind == ARG_SIGMASK || kind == ARG_BUFFER)
-        return enum_value_known(info, value) ? NULL : "an argument is not in its vocabulary";
-    if (kind == ARG_EVENT)
-        return value >= EVENT_BADPTR && value <= UINT32_MAX ? NULL
-                                                            : "an events mask is out of range";
-    if (kind == ARG_COUNT)
-        return value >= 0 && value <= PROGRAM_IO_MAX ? NULL : "a byte count is out of range";
-    if (kind == ARG_TIMESPEC && value < 0)
-        return value >= TIMESPEC_BADPTR ? NULL : "a timespec is out of range";
-    return value >= INT32_MIN && value <= INT32_MAX ? NULL : "a number is out of range";
+    return check_value(kind, value);
 }
 
 /* Follows what the steps bind, so that every use can be checked against it. */
@@ -298,28 +347,97 @@ struct binding {
     unsigned actors;
 };
 
+/* Words that begin a header line of the text form. */
+static const char *const reserved_words[] = {"name",   "hazard",   "origin", "requires",
+                                             "expect", "parallel", "inject", NULL};
+
+bool name_is_reserved(const char *text, size_t length)
+{
+    for (const char *const *word = reserved_words; *word; word++) {
+        if (strlen(*word) == length && memcmp(*word, text, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Why a name cannot be written as text behind the names that are bound so far, or NULL. */
+static const char *check_name(const struct program *program, const char *name,
+                              const struct binding *bound)
+{
+    const char *end = memchr(name, '\0', PROGRAM_NAME_MAX + 1);
+
+    if (!end || end == name || (*name >= '0' && *name <= '9'))
+        return "a name is malformed";
+    for (const char *at = name; at < end; at++) {
+        if (!isalnum((unsigned char)*at) && *at != '_')
+            return "a name is malformed";
+    }
+    if (name_is_reserved(name, (size_t)(end - name)))
+        return "a name is a reserved word";
+    for (unsigned i = 0; i < bound->slots; i++) {
+        if (strcmp(program->slots[i].name, name) == 0)
+            return "two slots or actors share a name";
+    }
+    for (unsigned i = 0; i < bound->actors; i++) {
+        if (strcmp(program->actors[i].name, name) == 0)
+            return "two slots or actors share a name";
+    }
+    return NULL;
+}
+
+static const char *check_slot(const struct program *program, unsigned slot, struct binding *bound)
+{
+    if (slot != bound->slots || bound->slots >= program->nslots)
+        return "slots are not bound in order";
+    const char *why = check_name(program, program->slots[slot].name, bound);
+    bound->slots++;
+    return why;
+}
+
+static const char *check_actor(const struct program *program, unsigned index, struct binding *bound)
+{
+    const struct step *step = &program->steps[index];
+    unsigned born = step->outs[0];
+    bool process = op_table[step->op].effect == EFFECT_FORK;
+
+    if (born != bound->actors || bound->actors >= program->nactors)
+        return "actors are not bound in order";
+    const struct program_actor *actor = &program->actors[born];
+    if (actor->kind != (process ? ACTOR_PROCESS : ACTOR_THREAD) || actor->born != index ||
+        actor->parent != step->actor ||
+        actor->process != (process ? born : program->actors[step->actor].process))
+        return "an actor does not fit the step that starts it";
+    const char *why = check_name(program, actor->name, bound);
+    bound->actors++;
+    return why;
+}
+
 static const char *check_outs(const struct program *program, unsigned index, struct binding *bound)
 {
     const struct step *step = &program->steps[index];
     const struct op_info *op = &op_table[step->op];
 
     for (unsigned i = 0; i < op->nouts; i++) {
-        if (op->outs[i].kind != FILE_ACTOR) {
-            if (step->outs[i] != bound->slots || bound->slots >= program->nslots)
-                return "slots are not bound in order";
-            bound->slots++;
-            continue;
-        }
-        const struct program_actor *actor = &program->actors[step->outs[i]];
-        bool process = op->effect == EFFECT_FORK;
-        if (step->outs[i] != bound->actors || bound->actors >= program->nactors)
-            return "actors are not bound in order";
-        if (actor->kind != (process ? ACTOR_PROCESS : ACTOR_THREAD) || actor->born != index ||
-            actor->parent != step->actor ||
-            actor->process != (process ? step->outs[i] : program->actors[step->actor].process))
-            return "an actor does not fit the step that starts it";
-        bound->actors++;
+        const char *why = op->outs[i].kind == FILE_ACTOR
+                              ? check_actor(program, index, bound)
+                              : check_slot(program, step->outs[i], bound);
+        if (why)
+            return why;
     }
+    return NULL;
+}
+
+/* What no step binds: the counts and the actor main. */
+static const char *check_frame(const struct program *program)
+{
+    const struct program_actor *first = &program->actors[0];
+
+    if (program->nsteps > PROGRAM_STEPS_MAX || program->nslots > PROGRAM_SLOTS_MAX ||
+        program->nactors > PROGRAM_ACTORS_MAX || program->nactors == 0)
+        return "a limit is passed";
+    if (memcmp(first->name, "main", sizeof("main")) != 0 || first->kind != ACTOR_MAIN ||
+        first->process != 0 || first->parent != 0 || first->born != 0)
+        return "the first actor is not main";
     return NULL;
 }
 
@@ -333,7 +451,7 @@ static const char *check_step(const struct program *program, unsigned index, str
         return "the actor is not born yet";
     const struct op_info *op = &op_table[step->op];
     for (unsigned i = 0; i < op->nargs; i++) {
-        const char *why = check_arg(step, i, op->args[i], bound->slots, bound->actors);
+        const char *why = step_check_arg(program, step, i, bound->slots, bound->actors);
         if (why)
             return why;
     }
@@ -343,12 +461,9 @@ static const char *check_step(const struct program *program, unsigned index, str
 int program_check(const struct program *program, unsigned *ret_step, char *ret_why, size_t size)
 {
     struct binding bound = {.slots = 0, .actors = 1};
-    const char *why = NULL;
+    const char *why = check_frame(program);
     unsigned index = 0;
 
-    if (program->nsteps > PROGRAM_STEPS_MAX || program->nslots > PROGRAM_SLOTS_MAX ||
-        program->nactors > PROGRAM_ACTORS_MAX || program->nactors == 0)
-        why = "a limit is passed";
     for (; !why && index < program->nsteps; index++) {
         why = check_step(program, index, &bound);
         if (why)

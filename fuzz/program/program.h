@@ -107,8 +107,9 @@ struct op_info {
     enum op_effect effect;
     enum block_rule block;
     unsigned block_arg;
-    long block_syscalls[4]; /* system calls in which the step counts as blocked, 0-terminated unless
-                               full */
+    unsigned nblock_syscalls;
+    long
+        block_syscalls[4]; /* in which the step counts as blocked; SYS_read is 0, so none ends it */
     unsigned nouts;
     struct op_out outs[PROGRAM_OUTS_MAX];
     unsigned nargs;      /* all of them */
@@ -221,6 +222,9 @@ int program_find_actor(const struct program *program, const char *name, size_t l
 /* True if the step may sleep in the kernel without a bound, by its arguments alone. */
 bool step_may_block(const struct step *step);
 
+/* True if an actor that sleeps in system call `number` sleeps in this operation's own call. */
+bool op_sleeps_in(const struct op_info *op, long number);
+
 /* The index of the argument that names the descriptor acted on (closed, read, waited on), or -1. */
 int op_fd_arg(const struct op_info *op);
 
@@ -229,10 +233,25 @@ int op_fd_arg(const struct op_info *op);
  */
 bool program_equal(const struct program *a, const struct program *b);
 
+/* True for the words that begin a header line of the text form: no slot or actor has such a name.
+ */
+bool name_is_reserved(const char *text, size_t length);
+
+/* True if `actor` is what an argument of kind ARG_PROCESS or ARG_THREAD can name. */
+bool program_actor_fits(const struct program *program, unsigned actor, enum arg_kind kind);
+
+/*
+ * Why argument `index` of the step cannot have its tag and value when the first `slots_bound` slots
+ * and `actors_born` actors exist, or NULL if it can.
+ */
+const char *step_check_arg(const struct program *program, const struct step *step, unsigned index,
+                           unsigned slots_bound, unsigned actors_born);
+
 /*
  * Checks what every program must hold: arguments within their kinds, slots and actors bound by an
- * earlier step, at most once. Returns 0, or -EINVAL with one line about the first fault in *ret_why
- * (size bytes) and its step index in *ret_step.
+ * earlier step, at most once, under names that text can say. Returns 0, or -EINVAL with one line
+ * about the first fault in *ret_why (size bytes) and its step index in *ret_step: nsteps if no
+ * single step is at fault, 0 for what stands before the steps.
  */
 int program_check(const struct program *program, unsigned *ret_step, char *ret_why, size_t size);
 

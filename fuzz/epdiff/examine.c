@@ -1,0 +1,308 @@
+/* Examination of one program: quick look, close look behind the A/A gate, confirmation in fresh
+ * processes. */
+#include "fuzz/epdiff/examine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+struct examiner {
+    struct examine_options options;
+    unsigned nsubjects;
+    struct subject subjects[EXAMINE_SUBJECTS_MAX];
+    struct subject native_subject;
+    struct executor *native;
+    struct executor *executors[EXAMINE_SUBJECTS_MAX];
+    struct trace *native_trace; /* of examine_native */
+    struct trace *quick_trace;  /* of examine_quick */
+    struct trace *close_native[2];
+    struct trace *close_subject;
+    struct program roomy; /* a program with more room in one wait */
+};
+
+static int start_executors(struct examiner *examiner, char *ret_why)
+{
+    const struct executor_options *options = &examiner->options.executor;
+
+    int err = executor_start(&examiner->native_subject, options, &examiner->native, ret_why);
+    for (unsigned i = 0; !err && i < examiner->nsubjects; i++)
+        err = executor_start(&examiner->subjects[i], options, &examiner->executors[i], ret_why);
+    return err;
+}
+
+int examiner_start(const struct subject *subjects, unsigned nsubjects,
+                   const struct examine_options *options, struct examiner **ret_examiner,
+                   char *ret_why)
+{
+    assert(nsubjects <= EXAMINE_SUBJECTS_MAX);
+    struct examiner *examiner = calloc(1, sizeof(*examiner));
+    if (!examiner) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+        return -ENOMEM;
+    }
+    examiner->options = *options;
+    examiner->nsubjects = nsubjects;
+    if (nsubjects)
+        memcpy(examiner->subjects, subjects, nsubjects * sizeof(*subjects));
+    int err = subject_parse("native", &examiner->native_subject, ret_why, EXECUTE_WHY_MAX + 1);
+    examiner->native_trace = trace_new();
+    examiner->quick_trace = trace_new();
+    examiner->close_native[0] = trace_new();
+    examiner->close_native[1] = trace_new();
+    examiner->close_subject = trace_new();
+    if (!err && (!examiner->native_trace || !examiner->quick_trace || !examiner->close_native[0] ||
+                 !examiner->close_native[1] || !examiner->close_subject)) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+        err = -ENOMEM;
+    }
+    if (!err)
+        err = start_executors(examiner, ret_why);
+    if (err) {
+        examiner_stop(examiner);
+        return err;
+    }
+    *ret_examiner = examiner;
+    return 0;
+}
+
+void examiner_stop(struct examiner *examiner)
+{
+    if (!examiner)
+        return;
+    executor_stop(examiner->native);
+    for (unsigned i = 0; i < examiner->nsubjects; i++)
+        executor_stop(examiner->executors[i]);
+    trace_free(examiner->native_trace);
+    trace_free(examiner->quick_trace);
+    trace_free(examiner->close_native[0]);
+    trace_free(examiner->close_native[1]);
+    trace_free(examiner->close_subject);
+    free(examiner);
+}
+
+int examine_native(struct examiner *examiner, const struct program *program,
+                   const struct trace **ret_trace, char *ret_why)
+{
+    int err = executor_run(examiner->native, program, 0, examiner->native_trace, ret_why);
+    *ret_trace = examiner->native_trace;
+    return err;
+}
+
+static enum examine_result result_of(const struct verdict *verdict)
+{
+    if (verdict->equal)
+        return EXAMINED_EQUAL;
+    return verdict->strict_only ? EXAMINED_ORDER : EXAMINED_DIVERGENT;
+}
+
+int examine_quick(struct examiner *examiner, const struct program *program, unsigned subject,
+                  struct examination *ret_examination, char *ret_why)
+{
+    struct examination *examination = ret_examination;
+
+    int err =
+        executor_run(examiner->executors[subject], program, 0, examiner->quick_trace, ret_why);
+    if (err)
+        return err;
+    examination->native = examiner->native_trace;
+    examination->subject = examiner->quick_trace;
+    judge_traces(examination->native, examination->subject, &examiner->options.judge,
+                 &examination->verdict);
+    examination->result = result_of(&examination->verdict);
+    return 0;
+}
+
+/* Two native runs of one program, both with evidence. *ret_stable: they agree, in the order of
+ * events too. */
+static int pass_gate(struct examiner *examiner, const struct program *program, bool *ret_stable,
+                     char *ret_why)
+{
+    struct judge_options strict = {.contract = CONTRACT_EXACT, .strict_order = true};
+    struct verdict verdict;
+
+    for (unsigned i = 0; i < 2; i++) {
+        int err = executor_run(examiner->native, program, EXECUTE_EVIDENCE,
+                               examiner->close_native[i], ret_why);
+        if (err)
+            return err;
+    }
+    judge_traces(examiner->close_native[0], examiner->close_native[1], &strict, &verdict);
+    *ret_stable = verdict.equal;
+    return 0;
+}
+
+/*
+ * Both waits were full and handed out different events. Whether that is more than their order shows
+ * when the same wait has room for all of them.
+ */
+static int look_with_room(struct examiner *examiner, const struct program *program,
+                          unsigned subject, struct verdict *verdict, char *ret_why)
+{
+    struct verdict roomy;
+
+    examiner->roomy = *program;
+    /* The third argument of every call of the wait family is maxevents, but they count from 0:
+     * args[1]. */
+    examiner->roomy.steps[verdict->observer].args[1] = PROGRAM_EVENTS_MAX;
+    int err =
+        executor_run(examiner->native, &examiner->roomy, 0, examiner->close_native[1], ret_why);
+    if (!err)
+        err = executor_run(examiner->executors[subject], &examiner->roomy, 0, examiner->quick_trace,
+                           ret_why);
+    if (err)
+        return err;
+    judge_traces(examiner->close_native[1], examiner->quick_trace, &examiner->options.judge,
+                 &roomy);
+    if (roomy.equal || roomy.strict_only || roomy.step > verdict->step) {
+        verdict->class = CLASS_ORDER;
+        verdict->strict_only = !examiner->options.judge.strict_order;
+    }
+    return 0;
+}
+
+int examine_closely(struct examiner *examiner, const struct program *program, unsigned subject,
+                    struct examination *ret_examination, char *ret_why)
+{
+    struct examination *examination = ret_examination;
+    bool stable;
+
+    int err = pass_gate(examiner, program, &stable, ret_why);
+    if (!err)
+        err = executor_run(examiner->executors[subject], program, EXECUTE_EVIDENCE,
+                           examiner->close_subject, ret_why);
+    if (err)
+        return err;
+    examination->native = examiner->close_native[0];
+    examination->subject = examiner->close_subject;
+    judge_traces(examination->native, examination->subject, &examiner->options.judge,
+                 &examination->verdict);
+    if (!stable) {
+        examination->result = EXAMINED_UNSTABLE;
+        return 0;
+    }
+    if (examination->verdict.room) {
+        err = look_with_room(examiner, program, subject, &examination->verdict, ret_why);
+        if (err)
+            return err;
+    }
+    examination->result = result_of(&examination->verdict);
+    return 0;
+}
+
+/* One run in a server of its own, started for it and ended after it. */
+static int run_fresh(const struct subject *subject, const struct examiner *examiner,
+                     const struct program *program, struct trace *ret_trace, char *ret_why)
+{
+    struct executor *executor;
+
+    int err = executor_start(subject, &examiner->options.executor, &executor, ret_why);
+    if (err)
+        return err;
+    err = executor_run(executor, program, EXECUTE_EVIDENCE, ret_trace, ret_why);
+    executor_stop(executor);
+    return err;
+}
+
+int examine_confirm(struct examiner *examiner, const struct program *program, unsigned subject,
+                    const char *signature, unsigned rounds, unsigned *ret_confirmed, char *ret_why)
+{
+    struct judge_options strict = {.contract = CONTRACT_EXACT, .strict_order = true};
+    struct verdict verdict;
+    unsigned confirmed = 0;
+
+    *ret_confirmed = 0;
+    for (unsigned round = 0; round < rounds; round++) {
+        struct trace *native = examiner->close_native[round > 0];
+        int err = run_fresh(&examiner->native_subject, examiner, program, native, ret_why);
+        if (!err)
+            err = run_fresh(&examiner->subjects[subject], examiner, program,
+                            examiner->close_subject, ret_why);
+        if (err)
+            return err;
+        judge_traces(examiner->close_native[0], native, &strict, &verdict);
+        if (!verdict.equal)
+            return 0;
+        judge_traces(native, examiner->close_subject, &examiner->options.judge, &verdict);
+        confirmed += !verdict.equal && strcmp(verdict.signature, signature) == 0;
+    }
+    *ret_confirmed = confirmed;
+    return 0;
+}
+
+static bool lists(const struct trace *trace, const struct trace_snapshot *snapshot, uint64_t data)
+{
+    for (unsigned i = 0; snapshot && i < snapshot->nitems; i++) {
+        if (trace->items[snapshot->first + i].data == data)
+            return true;
+    }
+    return false;
+}
+
+/* The data that native's list lost in this step, 0 if none: what a DEL took away. */
+static uint64_t data_removed(const struct trace *trace, const struct trace_snapshot *before,
+                             const struct trace_snapshot *after)
+{
+    for (unsigned i = 0; before && i < before->nitems; i++) {
+        uint64_t data = trace->items[before->first + i].data;
+        if (!lists(trace, after, data))
+            return data;
+    }
+    return 0;
+}
+
+static void count_step(const struct trace *native, const struct trace *subject, unsigned index,
+                       const struct world *world, uint64_t *eligible, uint64_t *deferred)
+{
+    const struct step *step = &native->program->steps[index];
+    unsigned process = native->program->actors[step->actor].process;
+    int number = world_number(world, step, 0);
+    const struct trace_snapshot *after = trace_find_snapshot(native, index, process, number);
+    const struct trace_snapshot *subject_after =
+        trace_find_snapshot(subject, index, process, number);
+
+    if (op_table[step->op].effect != EFFECT_CTL || native->steps[index].state != STEP_DONE ||
+        native->steps[index].ret != 0 || index == 0)
+        return;
+    if (step->args[1] != EPOLL_CTL_DEL) {
+        bool changed = lists(native, after, step_number(index));
+        *eligible += changed;
+        *deferred += changed && !lists(subject, subject_after, step_number(index));
+        return;
+    }
+    uint64_t data =
+        data_removed(native, trace_find_snapshot(native, index - 1, process, number), after);
+    const struct trace_snapshot *subject_before =
+        trace_find_snapshot(subject, index - 1, process, number);
+    if (data == 0)
+        return;
+    /* Still there: not carried out. Not there before: its ADD is pending too, or both were elided.
+     */
+    *eligible += 1;
+    *deferred += lists(subject, subject_after, data) || !lists(subject, subject_before, data);
+}
+
+int examine_deferral(struct examiner *examiner, const struct program *program, unsigned subject,
+                     uint64_t *eligible, uint64_t *deferred, char *ret_why)
+{
+    struct trace *native = examiner->close_native[0];
+    struct world world;
+
+    int err = executor_run(examiner->native, program, EXECUTE_EVIDENCE, native, ret_why);
+    if (!err)
+        err = executor_run(examiner->executors[subject], program, EXECUTE_EVIDENCE,
+                           examiner->close_subject, ret_why);
+    if (err)
+        return err;
+    world_init(&world, program);
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        struct world_outcome outcome;
+        if (i < native->nsteps && examiner->close_subject->steps[i].state != STEP_NOT_REACHED)
+            count_step(native, examiner->close_subject, i, &world, eligible, deferred);
+        trace_outcome(native, i, &outcome);
+        world_apply(&world, i, &outcome);
+    }
+    return 0;
+}

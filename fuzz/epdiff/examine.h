@@ -1,0 +1,87 @@
+/*
+ * Examination: what the tool does with one program. It runs it natively and under the subjects, has
+ * the oracle judge, and lets nothing through that is not stable and confirmed.
+ *
+ * An examiner belongs to one thread and one CPU: it holds a fork server for native and one for each
+ * subject.
+ */
+#ifndef EPDIFF_EPDIFF_EXAMINE_H
+#define EPDIFF_EPDIFF_EXAMINE_H
+
+#include "fuzz/execute/execute.h"
+#include "oracle/judge.h"
+
+enum {
+    EXAMINE_SUBJECTS_MAX = 16,
+    EXAMINE_CONFIRMATIONS =
+        5, /* native and subject runs, interleaved, each in a server of its own */
+};
+
+enum examine_result {
+    EXAMINED_EQUAL,
+    EXAMINED_ORDER,    /* only the order of events differs: allowed, counted */
+    EXAMINED_UNSTABLE, /* two native runs differ, or the difference did not come again */
+    EXAMINED_DIVERGENT,
+};
+
+struct examine_options {
+    struct judge_options judge;
+    struct executor_options executor;
+};
+
+struct examiner;
+
+/* What is known of one program under one subject. The traces belong to the examiner and live until
+ * its next use. */
+struct examination {
+    enum examine_result result;
+    struct verdict verdict;
+    const struct trace *native;
+    const struct trace *subject;
+};
+
+/*
+ * Starts the servers. Returns 0 with a new examiner (free with examiner_stop), or a negative errno
+ * with one line in *ret_why (EXECUTE_WHY_MAX + 1 bytes).
+ */
+int examiner_start(const struct subject *subjects, unsigned nsubjects,
+                   const struct examine_options *options, struct examiner **ret_examiner,
+                   char *ret_why);
+void examiner_stop(struct examiner *examiner);
+
+/* Runs the program natively once; the quick looks that follow compare with this trace. Returns 0 or
+ * a negative errno. */
+int examine_native(struct examiner *examiner, const struct program *program,
+                   const struct trace **ret_trace, char *ret_why);
+
+/*
+ * One subject run against the native trace of examine_native: cheap, and only a first opinion.
+ * EXAMINED_DIVERGENT and EXAMINED_ORDER want examine_closely. Returns 0 or a negative errno.
+ */
+int examine_quick(struct examiner *examiner, const struct program *program, unsigned subject,
+                  struct examination *ret_examination, char *ret_why);
+
+/*
+ * The A/A gate and a run of each side with evidence: class, hazard, explanation and signature are
+ * exact. Returns 0 or a negative errno.
+ */
+int examine_closely(struct examiner *examiner, const struct program *program, unsigned subject,
+                    struct examination *ret_examination, char *ret_why);
+
+/*
+ * Confirms a divergence: `rounds` native and subject runs, interleaved, each in a freshly started
+ * server. *ret_confirmed is the number of rounds that showed `signature` again, or 0 if two native
+ * runs did not agree. Returns 0 or a negative errno.
+ */
+int examine_confirm(struct examiner *examiner, const struct program *program, unsigned subject,
+                    const char *signature, unsigned rounds, unsigned *ret_confirmed, char *ret_why);
+
+/*
+ * How many epoll_ctl calls that changed the native interest list the subject had not carried out
+ * when it returned, by the kernel's own lists: adds to *eligible and *deferred. Runs both sides
+ * with evidence. Returns 0 or a negative errno.
+ */
+int examine_deferral(struct examiner *examiner, const struct program *program, unsigned subject,
+                     uint64_t *eligible, uint64_t *deferred, char *ret_why);
+
+#endif

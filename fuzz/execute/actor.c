@@ -1,0 +1,51 @@
+/* An actor inside the program: waits for the controller's orders and carries them out. */
+#include "fuzz/execute/ops.h"
+#include "fuzz/execute/raw.h"
+
+#include <errno.h>
+
+void actor_enter_process(void)
+{
+    raw_syscall3(SYS_alarm, SERVER_ALARM_S, 0, 0);
+}
+
+void actor_announce(struct wire *wire, unsigned actor)
+{
+    struct wire_actor *self = &wire->actors[actor];
+
+    self->tid = (int32_t)raw_syscall3(SYS_gettid, 0, 0, 0);
+    __atomic_store_n(&self->pid, (int32_t)raw_syscall3(SYS_getpid, 0, 0, 0), __ATOMIC_RELEASE);
+    raw_store(&self->ready, 1);
+    raw_bump(&wire->bell);
+}
+
+static void run_step(struct wire *wire, unsigned index)
+{
+    const struct step *step = &wire->program.steps[index];
+    struct call call = {
+        .wire = wire, .index = index, .step = step, .result = &wire->results[index]};
+
+    raw_store(&wire->actors[step->actor].current, step_number(index));
+    errno = 0;
+    op_functions[step->op](&call);
+    raw_store(&call.result->returned, 1);
+    raw_store(&wire->actors[step->actor].current, 0);
+}
+
+void actor_run(struct wire *wire, unsigned actor)
+{
+    struct wire_actor *self = &wire->actors[actor];
+
+    for (;;) {
+        uint32_t done = self->done;
+        uint32_t order;
+        while ((order = raw_load(&self->order)) == done)
+            raw_futex_wait(&self->order, done, NULL);
+        for (unsigned i = self->first; i <= self->last; i++) {
+            if (wire->program.steps[i].actor == actor)
+                run_step(wire, i);
+        }
+        raw_store(&self->done, order);
+        raw_bump(&wire->bell);
+    }
+}

@@ -1,0 +1,384 @@
+/*
+ * One run: forces the schedule in program order and writes the trace.
+ *
+ * Steps of one actor that follow each other, cannot sleep and end nobody are given as one order
+ * while nobody else is inside a call: nothing could be observed between them. Everything else is
+ * one step an order.
+ */
+#include "fuzz/execute/raw.h"
+#include "fuzz/execute/run.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static void prepare_wire(struct run *run)
+{
+    struct wire *wire = run->wire;
+    const struct program *program = run->program;
+
+    memset(wire->slots, -1, sizeof(wire->slots));
+    memset(wire->actors, 0, sizeof(wire->actors));
+    memcpy(&wire->program, program, offsetof(struct program, steps));
+    memcpy(wire->program.steps, program->steps, program->nsteps * sizeof(program->steps[0]));
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        memset(&wire->results[i], 0, offsetof(struct wire_result, events));
+        memset(wire->results[i].fds, -1, sizeof(wire->results[i].fds));
+    }
+    wire->fork_error = 0;
+    wire->root_ended = 0;
+    wire->nreaped = 0;
+    wire->ncarried = 0;
+    wire->now = 0;
+}
+
+static bool step_groups(const struct step *step)
+{
+    switch (op_table[step->op].effect) {
+    case EFFECT_FORK:
+    case EFFECT_THREAD:
+    case EFFECT_EXIT:
+    case EFFECT_THREAD_EXIT:
+    case EFFECT_WAIT: /* a flush point: the interest list is read behind it */
+        return false;
+    default:
+        return !step_may_block(step);
+    }
+}
+
+static bool anyone_busy(const struct run *run)
+{
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (run->actors[a].phase == PHASE_BUSY)
+            return true;
+    }
+    return false;
+}
+
+/* The last step of the order that begins with step `first`. */
+static unsigned order_end(const struct run *run, unsigned first)
+{
+    const struct program *program = run->program;
+    unsigned last = first;
+
+    if ((run->flags & EXECUTE_EVIDENCE) || anyone_busy(run) || !step_groups(&program->steps[first]))
+        return first;
+    while (last + 1 < program->nsteps &&
+           program->steps[last + 1].actor == program->steps[first].actor &&
+           step_groups(&program->steps[last + 1]))
+        last++;
+    return last;
+}
+
+static void give_order(struct run *run, unsigned first, unsigned last)
+{
+    unsigned actor = run->program->steps[first].actor;
+    struct wire_actor *wired = &run->wire->actors[actor];
+    struct run_actor *self = &run->actors[actor];
+    enum op_effect effect = op_table[run->program->steps[first].op].effect;
+
+    /* Whoever is about to end is watched from before: afterwards there is nothing left to open. */
+    if (effect == EFFECT_EXIT || effect == EFFECT_THREAD_EXIT) {
+        run_watch_actor(run, actor);
+        run_watch_actor(run, run_process(run, actor));
+    }
+    raw_store(&run->wire->now, last);
+    wired->first = first;
+    wired->last = last;
+    self->step = last;
+    self->phase = PHASE_BUSY;
+    self->order = wired->order + 1;
+    raw_bump(&wired->order);
+}
+
+static void copy_result(struct run *run, unsigned index, unsigned completed_at)
+{
+    const struct wire_result *from = &run->wire->results[index];
+    struct trace_step *to = &run->trace->steps[index];
+
+    to->state = STEP_DONE;
+    to->completed_at = (int16_t)completed_at;
+    to->ret = from->ret;
+    to->err = from->err;
+    memcpy(to->fds, from->fds, sizeof(to->fds));
+    to->digest = from->digest;
+    to->nevents = from->nevents;
+    memcpy(to->events, from->events, from->nevents * sizeof(to->events[0]));
+}
+
+/* A parent that waited for a child has seen its end: the trace knows it as reaped, and how it
+ * ended. */
+static void note_reaped(struct run *run, unsigned index)
+{
+    const struct step *step = &run->program->steps[index];
+    const struct trace_step *result = &run->trace->steps[index];
+
+    if (op_table[step->op].effect != EFFECT_WAITPID || result->ret < 0 || result->ret == INT32_MAX)
+        return;
+    struct trace_process *process = &run->trace->processes[step->args[0]];
+    process->reaped = true;
+    process->state = result->ret >= 256 ? PROCESS_SIGNALED : PROCESS_EXITED;
+    process->status = (int)(result->ret >= 256 ? result->ret - 256 : result->ret);
+}
+
+static void snapshot_wait(struct run *run, unsigned index, unsigned now)
+{
+    const struct step *step = &run->program->steps[index];
+    unsigned process = run_process(run, step->actor);
+    int number = step->tags[0] == TAG_SLOT ? run->wire->slots[step->args[0]] : (int)step->args[0];
+
+    if (op_table[step->op].effect != EFFECT_WAIT || run->process_ended[process])
+        return;
+    /* Two waits on one epoll fd can end in the same step: one look is enough. */
+    for (unsigned i = run->trace->nsnapshots; i > 0; i--) {
+        const struct trace_snapshot *snapshot = &run->trace->snapshots[i - 1];
+        if (snapshot->step != (int)now)
+            break;
+        if (!snapshot->evidence && snapshot->process == process && snapshot->number == number)
+            return;
+    }
+    observe_interest(run->trace, now, process, run->wire->actors[process].pid, number, false);
+}
+
+/* Writes down what the order brought about: its own steps, and those that it woke or ended. */
+static void collect(struct run *run, unsigned first, unsigned last)
+{
+    struct trace *trace = run->trace;
+    unsigned own = run->program->steps[last].actor;
+
+    for (unsigned i = first; i <= last; i++) {
+        trace->steps[i].state = STEP_NOT_REACHED;
+        if (raw_load(&run->wire->results[i].returned))
+            copy_result(run, i, i);
+    }
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        struct run_actor *actor = &run->actors[a];
+        struct trace_step *step = &trace->steps[actor->step];
+        bool given = raw_load(&run->wire->actors[a].order) > 0;
+        if (actor->phase == PHASE_BUSY && raw_load(&run->wire->actors[a].done) == actor->order)
+            actor->phase = PHASE_IDLE;
+        if (actor->phase == PHASE_BUSY && trace->end == RUN_COMPLETE) {
+            step->state = STEP_BLOCKED;
+            step->blocked = true;
+        } else if (actor->phase == PHASE_ENDED && given && step->state != STEP_DONE) {
+            step->state = STEP_DIED;
+        } else if (actor->phase == PHASE_IDLE && a != own && step->state == STEP_BLOCKED) {
+            copy_result(run, actor->step, last);
+            note_reaped(run, actor->step);
+        }
+    }
+    note_reaped(run, last);
+}
+
+static void take_snapshots(struct run *run, unsigned last)
+{
+    if (run->trace->end != RUN_COMPLETE)
+        return;
+    for (unsigned i = 0; i <= last; i++) {
+        const struct trace_step *step = &run->trace->steps[i];
+        bool fell_asleep = i == last && step->state == STEP_BLOCKED;
+        if (fell_asleep || (step->state == STEP_DONE && step->completed_at == (int)last))
+            snapshot_wait(run, i, last);
+    }
+    if (!(run->flags & EXECUTE_EVIDENCE))
+        return;
+    for (unsigned p = 0; p < run->program->nactors; p++) {
+        bool born = p == 0 || run->actors[p].phase != PHASE_UNBORN;
+        if (run_process(run, p) == p && born && !run->process_ended[p])
+            observe_all_interest(run->trace, last, p, run->wire->actors[p].pid);
+    }
+}
+
+/* Gives every step its turn. Returns 0, also when the run came to an early end, or -EINTR. */
+static int run_steps(struct run *run)
+{
+    for (unsigned first = 0; first < run->program->nsteps;) {
+        unsigned actor = run->program->steps[first].actor;
+        if (run->actors[actor].phase != PHASE_IDLE) {
+            run->trace->steps[first].state = STEP_SKIPPED;
+            first++;
+            continue;
+        }
+        unsigned last = order_end(run, first);
+        give_order(run, first, last);
+        int err = run_settle(run, first, last);
+        if (err)
+            return err;
+        if (run->trace->end != RUN_COMPLETE && run->trace->end_step < 0)
+            run->trace->end_step = (int16_t)last;
+        collect(run, first, last);
+        take_snapshots(run, last);
+        if (run->trace->end != RUN_COMPLETE)
+            return 0;
+        first = last + 1;
+    }
+    return 0;
+}
+
+static void observe_end(struct run *run)
+{
+    struct trace *trace = run->trace;
+
+    for (unsigned p = 0; p < run->program->nactors; p++) {
+        if (run_process(run, p) != p || run->actors[p].phase == PHASE_UNBORN ||
+            run->process_ended[p])
+            continue;
+        trace->processes[p].state = PROCESS_ALIVE;
+        if (trace->end == RUN_COMPLETE)
+            observe_fd_table(trace, p, run->wire->actors[p].pid);
+    }
+    if (trace->end == RUN_COMPLETE)
+        return;
+    unsigned step = (unsigned)trace->end_step;
+    trace->steps[step].state = trace->end == RUN_HUNG ? STEP_HUNG : STEP_DIED;
+}
+
+/* Kills what is left and waits until the server has reaped it. */
+static int clear_away(struct run *run, char *ret_why)
+{
+    struct wire *wire = run->wire;
+    struct executor *executor = run->executor;
+    uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
+
+    raw_store(&wire->over, run->request);
+    raw_futex_wake(&wire->over);
+    /* The root stays a zombie until the server has seen `over`, so its number still means this
+     * process group. */
+    if (wire->actors[0].pid > 0)
+        kill(-wire->actors[0].pid, SIGKILL);
+    for (;;) {
+        uint32_t bell = raw_load(&wire->bell);
+        if (raw_load(&wire->finished) == run->request)
+            return 0;
+        if (executor_server_ended(executor)) {
+            snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s has died",
+                     executor->subject.name);
+            return -ECHILD;
+        }
+        if (executor_now_ms() > deadline) {
+            snprintf(ret_why, EXECUTE_WHY_MAX + 1, "a process of a program cannot be killed");
+            return -ETIMEDOUT;
+        }
+        /* Until `finished`, the root is at least a zombie of the server, so its pid is still this
+         * process group's. */
+        if (wire->actors[0].pid > 0)
+            kill(-wire->actors[0].pid, SIGKILL);
+        executor_wait_bell(executor, bell, EXECUTOR_POLL_MS);
+    }
+}
+
+/* How processes ended, from what the server reaped. Those that the end of the run killed were
+ * alive. */
+static void note_statuses(struct run *run)
+{
+    struct trace *trace = run->trace;
+
+    for (unsigned p = 0; p < run->program->nactors; p++) {
+        struct trace_process *process = &trace->processes[p];
+        bool crashed = trace->end == RUN_CRASHED && run_process(run, trace->end_actor) == p;
+        if (run_process(run, p) != p || process->reaped || (!run->process_ended[p] && !crashed))
+            continue;
+        for (unsigned i = 0; i < run->wire->nreaped; i++) {
+            const struct wire_reaped *reaped = &run->wire->reaped[i];
+            if (reaped->pid != run->wire->actors[p].pid)
+                continue;
+            process->state = WIFSIGNALED(reaped->status) ? PROCESS_SIGNALED : PROCESS_EXITED;
+            process->status = WIFSIGNALED(reaped->status) ? WTERMSIG(reaped->status)
+                                                          : WEXITSTATUS(reaped->status);
+        }
+        if (crashed)
+            trace->end_signal = process->state == PROCESS_SIGNALED ? process->status : 0;
+    }
+}
+
+static void copy_carried(struct run *run)
+{
+    struct trace *trace = run->trace;
+    const struct wire *wire = run->wire;
+
+    trace->ncarried = wire->ncarried < TRACE_CARRIED_MAX ? wire->ncarried : TRACE_CARRIED_MAX;
+    for (unsigned i = 0; i < trace->ncarried; i++) {
+        trace->carried[i] = wire->carried[i].call;
+        trace->carried[i].actor = TRACE_ACTOR_UNKNOWN;
+        for (unsigned a = 0; a < run->program->nactors; a++) {
+            if (wire->actors[a].tid == wire->carried[i].tid)
+                trace->carried[i].actor = (uint8_t)a;
+        }
+    }
+}
+
+static int start_root(struct run *run, char *ret_why)
+{
+    struct wire *wire = run->wire;
+
+    run->request = wire->request + 1;
+    raw_store(&wire->request, run->request);
+    raw_futex_wake(&wire->request);
+    int err = run_settle_root(run);
+    if (err == -ECHILD) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "no process can be forked for a program: %s",
+                 strerror(wire->fork_error));
+        return wire->fork_error ? -wire->fork_error : -ECHILD;
+    }
+    return err;
+}
+
+static void close_watches(struct run *run)
+{
+    for (unsigned a = 0; a < PROGRAM_ACTORS_MAX; a++) {
+        if (task_watch_is_open(&run->actors[a].watch))
+            task_watch_close(&run->actors[a].watch);
+    }
+}
+
+static int run_whole(struct run *run, char *ret_why)
+{
+    int err = start_root(run, ret_why);
+    if (err && err != -EINTR)
+        return err; /* nothing was started */
+    if (!err && run->trace->end == RUN_COMPLETE)
+        err = run_steps(run);
+    if (!err)
+        observe_end(run);
+    int cleared = clear_away(run, ret_why);
+    if (cleared)
+        return cleared;
+    if (!err) {
+        note_statuses(run);
+        copy_carried(run);
+    }
+    return err;
+}
+
+int executor_run(struct executor *executor, const struct program *program, unsigned flags,
+                 struct trace *ret_trace, char *ret_why)
+{
+    struct run run = {.executor = executor,
+                      .wire = executor->wire,
+                      .program = program,
+                      .trace = ret_trace,
+                      .flags = flags};
+
+    assert(program->nsteps > 0 && program->nactors > 0);
+    for (unsigned a = 0; a < PROGRAM_ACTORS_MAX; a++)
+        run.actors[a].watch = (struct task_watch){-1, -1, -1};
+    trace_reset(ret_trace, program);
+    if (executor_interrupted()) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "interrupted");
+        return -EINTR;
+    }
+    if (executor_server_ended(executor)) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s has died",
+                 executor->subject.name);
+        return -ECHILD;
+    }
+    prepare_wire(&run);
+    int err = run_whole(&run, ret_why);
+    close_watches(&run);
+    if (err == -EINTR)
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "interrupted");
+    return err;
+}

@@ -1,0 +1,203 @@
+/*
+ * epdiff-exec: the fork server of one subject. The tool starts it with the subject's library in
+ * LD_PRELOAD and the shared memory on descriptor WIRE_FD; it forks one process per run and clears
+ * away what is left of each. It is no tool for people.
+ */
+#include "fuzz/execute/ops.h"
+#include "fuzz/execute/raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The witness library finds the memory by this name. */
+extern struct wire *epdiff_wire;
+struct wire *epdiff_wire;
+
+static struct wire *wire;
+
+__attribute__((noreturn)) static void die(const char *what)
+{
+    fprintf(stderr, "epdiff-exec: %s: %s\n", what, strerror(errno));
+    _exit(SERVER_EXIT_HARNESS);
+}
+
+/* The tool is gone: so is everything that it started. */
+static void on_terminate(int signal)
+{
+    (void)signal;
+    if (wire && wire->root > 0)
+        kill(-wire->root, SIGKILL);
+    _exit(SERVER_EXIT_HARNESS);
+}
+
+static int compare_library(struct dl_phdr_info *info, size_t size, void *argument)
+{
+    (void)size;
+    return info->dlpi_name && strcmp(info->dlpi_name, argument) == 0;
+}
+
+/*
+ * ld.so goes on without a library that it cannot load, and the run would be native in disguise. So
+ * the tool says which library must be here.
+ */
+static void check_library(void)
+{
+    char *library = getenv("EPDIFF_LIBRARY");
+
+    if (!library || !*library)
+        return;
+    if (!dl_iterate_phdr(compare_library, library)) {
+        fprintf(stderr, "epdiff-exec: the dynamic loader did not load %s\n", library);
+        _exit(SERVER_EXIT_HARNESS);
+    }
+    unsetenv("EPDIFF_LIBRARY");
+}
+
+static void map_wire(void)
+{
+    wire = mmap(NULL, sizeof(*wire), PROT_READ | PROT_WRITE, MAP_SHARED, WIRE_FD, 0);
+    if (wire == MAP_FAILED)
+        die("the shared memory cannot be mapped; this program is started by epdiff, not by hand");
+    if (wire->magic != WIRE_MAGIC || wire->size != sizeof(*wire)) {
+        fprintf(stderr, "epdiff-exec: it is of another build than the tool that started it\n");
+        _exit(SERVER_EXIT_HARNESS);
+    }
+    epdiff_wire = wire;
+}
+
+static void limit(int resource, rlim_t value)
+{
+    struct rlimit current;
+
+    if (getrlimit(resource, &current) != 0)
+        die("getrlimit");
+    if (current.rlim_max != RLIM_INFINITY && value > current.rlim_max)
+        value = current.rlim_max;
+    current.rlim_cur = current.rlim_max = value;
+    if (setrlimit(resource, &current) != 0)
+        die("setrlimit");
+}
+
+/* Descriptors 0, 1 and 2 are /dev/null and no other is open: every program finds the same table. */
+static void make_canonical(void)
+{
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0)
+        die("/dev/null");
+    for (int number = 0; number < 3; number++) {
+        if (dup2(null, number) < 0)
+            die("dup2");
+    }
+    /* What a subject opened before main above the program's numbers is its own affair and stays. */
+    if (close_range(3, PROGRAM_FD_LIMIT - 1, 0) != 0)
+        die("close_range");
+    limit(RLIMIT_NOFILE, SERVER_NOFILE);
+    limit(RLIMIT_FSIZE, 1 << 20);
+    /* 1 and not 0: with a pipe as core_pattern, 0 still starts the handler. */
+    limit(RLIMIT_CORE, 1);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void prepare(pid_t parent)
+{
+    struct sigaction action = {.sa_handler = on_terminate};
+
+    sigaction(SIGTERM, &action, NULL);
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+        die("prctl");
+    if (getppid() != parent)
+        _exit(SERVER_EXIT_HARNESS);
+    make_canonical();
+}
+
+__attribute__((noreturn)) static void run_root(pid_t server)
+{
+    setpgid(0, 0);
+    signal(SIGTERM, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != server)
+        _exit(SERVER_EXIT_HARNESS);
+    actor_enter_process();
+    actor_announce(wire, 0);
+    actor_run(wire, 0);
+}
+
+static void reap_all(void)
+{
+    int status;
+    pid_t pid;
+
+    for (;;) {
+        kill(-wire->root, SIGKILL);
+        pid = waitpid(-1, &status, 0);
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (pid < 0)
+            return;
+        if (wire->nreaped < WIRE_REAPED_MAX)
+            wire->reaped[wire->nreaped++] = (struct wire_reaped){.pid = pid, .status = status};
+    }
+}
+
+/*
+ * Until the controller says that the run is over, what has ended stays a zombie: its pid, which is
+ * also the process group's, cannot be given to somebody else.
+ */
+static void serve(uint32_t request, pid_t server)
+{
+    siginfo_t info;
+
+    pid_t pid = fork();
+    if (pid == 0)
+        run_root(server);
+    if (pid < 0) {
+        wire->fork_error = errno;
+        raw_store(&wire->finished, request);
+        raw_bump(&wire->bell);
+        return;
+    }
+    setpgid(pid, pid);
+    wire->root = pid;
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
+        ;
+    raw_store(&wire->root_ended, 1);
+    raw_bump(&wire->bell);
+    uint32_t over;
+    while ((over = raw_load(&wire->over)) != request)
+        raw_futex_wait(&wire->over, over, NULL);
+    reap_all();
+    wire->root = 0;
+    raw_store(&wire->finished, request);
+    raw_bump(&wire->bell);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "epdiff-exec: it is started by epdiff, not by hand\n");
+        return SERVER_EXIT_HARNESS;
+    }
+    check_library();
+    map_wire();
+    prepare((pid_t)atoi(argv[1]));
+    pid_t server = getpid();
+    raw_store(&wire->server_ready, 1);
+    raw_bump(&wire->bell);
+    for (uint32_t served = 0;;) {
+        uint32_t request;
+        while ((request = raw_load(&wire->request)) == served)
+            raw_futex_wait(&wire->request, served, NULL);
+        served = request;
+        serve(request, server);
+    }
+}

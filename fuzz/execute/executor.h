@@ -1,0 +1,38 @@
+/* Inside the executor: what server.c (its life) and controller.c (a run) share. */
+#ifndef EPDIFF_EXECUTE_EXECUTOR_H
+#define EPDIFF_EXECUTE_EXECUTOR_H
+
+#include "fuzz/execute/execute.h"
+#include "fuzz/execute/observe.h"
+#include "fuzz/execute/wire.h"
+
+enum {
+    EXECUTOR_POLL_MS =
+        2, /* how often a sleeping controller looks whether who it waits for is alive */
+    EXECUTOR_START_MS = 20000, /* a server that is not up by then never will be */
+    EXECUTOR_WATCHDOG_MS = 1000,
+    EXECUTOR_HELPERS_MAX =
+        16, /* threads of a process that are no actors: io_uring workers, a subject's own */
+};
+
+struct executor {
+    struct subject subject;
+    struct executor_options options;
+    pid_t server; /* 0: not running */
+    int errors;   /* read end of the pipe that is the server's stderr until it is up, -1 after */
+    struct wire *wire;
+};
+
+/* Sleeps until the bell rings past `bell`, at most `milliseconds`. */
+void executor_wait_bell(struct executor *executor, uint32_t bell, unsigned milliseconds);
+
+/* True after executor_interrupt. */
+bool executor_interrupted(void);
+
+/* True if the server has ended; reaps it. */
+bool executor_server_ended(struct executor *executor);
+
+/* Monotonic time in milliseconds. */
+uint64_t executor_now_ms(void);
+
+#endif

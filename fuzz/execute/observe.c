@@ -1,0 +1,321 @@
+/* What /proc tells about the program's processes. */
+#include "fuzz/execute/observe.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int open_task_file(pid_t pid, pid_t tid, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int task_watch_open(struct task_watch *watch, pid_t pid, pid_t tid)
+{
+    *watch = (struct task_watch){-1, -1, -1};
+    watch->stat = open_task_file(pid, tid, "stat");
+    watch->schedstat = open_task_file(pid, tid, "schedstat");
+    watch->syscall = open_task_file(pid, tid, "syscall");
+    if (watch->stat >= 0 && watch->schedstat >= 0 && watch->syscall >= 0)
+        return 0;
+    int err = watch->stat < 0        ? watch->stat
+              : watch->schedstat < 0 ? watch->schedstat
+                                     : watch->syscall;
+    task_watch_close(watch);
+    return err;
+}
+
+void task_watch_close(struct task_watch *watch)
+{
+    if (watch->stat >= 0)
+        close(watch->stat);
+    if (watch->schedstat >= 0)
+        close(watch->schedstat);
+    if (watch->syscall >= 0)
+        close(watch->syscall);
+    *watch = (struct task_watch){-1, -1, -1};
+}
+
+bool task_watch_is_open(const struct task_watch *watch)
+{
+    return watch->stat >= 0;
+}
+
+/* Reads a small /proc file whole. Returns its length; 0 when the task is gone. */
+static size_t read_file(int fd, char *text, size_t size)
+{
+    ssize_t length = pread(fd, text, size - 1, 0);
+    if (length < 0)
+        length = 0;
+    text[length] = '\0';
+    return (size_t)length;
+}
+
+enum task_state task_read_state(const struct task_watch *watch, unsigned *ret_threads)
+{
+    char text[512];
+
+    *ret_threads = 0;
+    read_file(watch->stat, text, sizeof(text));
+    /* The command's name stands in parentheses and may hold anything: the state follows the last
+     * one. */
+    const char *at = strrchr(text, ')');
+    if (!at || at[1] != ' ' || at[2] == '\0')
+        return TASK_ENDED;
+    char letter = at[2];
+    /* num_threads is field 20; the state is field 3. */
+    for (int field = 3; field < 20 && at; field++)
+        at = strchr(at + 2, ' ') ? strchr(at + 2, ' ') - 1 : NULL;
+    if (at)
+        *ret_threads = (unsigned)strtoul(at + 2, NULL, 10);
+    if (letter == 'Z' || letter == 'X' || letter == 'x')
+        return TASK_ENDED;
+    return letter == 'S' || letter == 'D' ? TASK_SLEEPING : TASK_RUNNING;
+}
+
+void task_read_sample(const struct task_watch *watch, struct task_sample *ret_sample)
+{
+    char text[128];
+    char *at = text;
+
+    memset(ret_sample, 0, sizeof(*ret_sample));
+    ret_sample->state = (uint8_t)task_read_state(watch, &ret_sample->threads);
+    if (ret_sample->state == TASK_ENDED) {
+        ret_sample->threads = 0;
+        return;
+    }
+    read_file(watch->schedstat, text, sizeof(text));
+    ret_sample->run_ns = strtoull(at, &at, 10);
+    ret_sample->wait_ns = strtoull(at, &at, 10);
+    ret_sample->slices = strtoull(at, &at, 10);
+}
+
+int task_read_syscall(const struct task_watch *watch, long *ret_number, uint64_t *ret_argument)
+{
+    char text[256];
+
+    if (read_file(watch->syscall, text, sizeof(text)) == 0)
+        return -EAGAIN;
+    if (!isdigit((unsigned char)text[0]) && text[0] != '-')
+        return -EAGAIN;
+    char *at;
+    *ret_number = strtol(text, &at, 10);
+    *ret_argument = *ret_number < 0 ? 0 : strtoull(at, NULL, 0);
+    return 0;
+}
+
+/* Calls visit for each number that a /proc folder lists as an entry's name. */
+static void list_numbers(const char *path, void (*visit)(void *context, int number), void *context)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
+        if (isdigit((unsigned char)entry->d_name[0]))
+            visit(context, atoi(entry->d_name));
+    }
+    closedir(folder);
+}
+
+struct thread_list {
+    pid_t *tids;
+    unsigned count, max;
+};
+
+static void visit_thread(void *context, int number)
+{
+    struct thread_list *list = context;
+    if (list->count < list->max)
+        list->tids[list->count++] = number;
+}
+
+unsigned process_list_threads(pid_t pid, pid_t *ret_tids, unsigned max)
+{
+    struct thread_list list = {.tids = ret_tids, .max = max};
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/task", pid);
+    list_numbers(path, visit_thread, &list);
+    return list.count;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    const struct trace_item *x = a;
+    const struct trace_item *y = b;
+
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    if (x->data != y->data)
+        return x->data < y->data ? -1 : 1;
+    return x->events < y->events ? -1 : x->events > y->events;
+}
+
+/* Reads the tfd lines of an fdinfo file into the trace. Returns how many, or -1 when there is no
+ * room. */
+static int read_items(struct trace *trace, const char *text)
+{
+    int count = 0;
+
+    for (const char *at = strstr(text, "tfd:"); at; at = strstr(at + 4, "tfd:")) {
+        struct trace_item item;
+        if (sscanf(at, "tfd: %d events: %" SCNx32 " data: %" SCNx64, &item.number, &item.events,
+                   &item.data) != 3)
+            continue;
+        if (trace->nitems + (unsigned)count == TRACE_ITEMS_MAX)
+            return -1;
+        trace->items[trace->nitems + (unsigned)count++] = item;
+    }
+    return count;
+}
+
+/* Long enough for an interest list of every step of a program: a line has under 100 characters. */
+static _Thread_local char fdinfo[PROGRAM_STEPS_MAX * 128];
+
+static bool read_fdinfo(pid_t pid, int number)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, number);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    size_t length = 0;
+    for (;;) {
+        ssize_t got = read(fd, fdinfo + length, sizeof(fdinfo) - 1 - length);
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    fdinfo[length] = '\0';
+    close(fd);
+    return true;
+}
+
+void observe_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid, int number,
+                      bool evidence)
+{
+    if (number < 0 || !read_fdinfo(pid, number))
+        return;
+    int count = read_items(trace, fdinfo);
+    if (count < 0 || trace->nsnapshots == TRACE_SNAPSHOTS_MAX) {
+        /* Evidence that finds no room is left out; what is compared must be whole. */
+        trace->truncated |= !evidence;
+        return;
+    }
+    qsort(&trace->items[trace->nitems], (size_t)count, sizeof(trace->items[0]), compare_items);
+    trace->snapshots[trace->nsnapshots++] = (struct trace_snapshot){
+        .step = (int16_t)step,
+        .process = (uint8_t)process,
+        .evidence = evidence,
+        .number = number,
+        .first = (uint16_t)trace->nitems,
+        .nitems = (uint16_t)count,
+    };
+    trace->nitems += (unsigned)count;
+}
+
+static bool read_link(pid_t pid, int number, char *ret_target, size_t size)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
+    ssize_t length = readlink(path, ret_target, size - 1);
+    if (length < 0)
+        return false;
+    ret_target[length] = '\0';
+    return true;
+}
+
+struct interest_visit {
+    struct trace *trace;
+    unsigned step, process;
+    pid_t pid;
+};
+
+static void visit_interest(void *context, int number)
+{
+    const struct interest_visit *visit = context;
+    char target[64];
+
+    if (number < PROGRAM_FD_LIMIT && read_link(visit->pid, number, target, sizeof(target)) &&
+        strcmp(target, "anon_inode:[eventpoll]") == 0)
+        observe_interest(visit->trace, visit->step, visit->process, visit->pid, number, true);
+}
+
+void observe_all_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid)
+{
+    struct interest_visit visit = {.trace = trace, .step = step, .process = process, .pid = pid};
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+    list_numbers(path, visit_interest, &visit);
+}
+
+struct table_visit {
+    struct trace *trace;
+    unsigned process;
+    pid_t pid;
+};
+
+/* Link targets seen so far in the tables of one run, for numbering them by first appearance. */
+static _Thread_local char targets[TRACE_FDS_MAX][64];
+
+static void describe_target(const char *target, char what[22])
+{
+    size_t length = strcspn(target, ":");
+
+    if (target[0] == '/')
+        snprintf(what, 22, "%s", strcmp(target, "/dev/null") == 0 ? target : "file");
+    else if (strncmp(target, "anon_inode:", 11) == 0)
+        snprintf(what, 22, "%.21s", target + 11);
+    else
+        snprintf(what, 22, "%.*s", (int)(length > 21 ? 21 : length), target);
+}
+
+static void visit_table(void *context, int number)
+{
+    const struct table_visit *visit = context;
+    struct trace *trace = visit->trace;
+
+    if (number >= PROGRAM_FD_LIMIT)
+        return;
+    if (trace->nfds == TRACE_FDS_MAX) {
+        trace->truncated = true;
+        return;
+    }
+    struct trace_fd *fd = &trace->fds[trace->nfds];
+    char *target = targets[trace->nfds];
+    if (!read_link(visit->pid, number, target, sizeof(targets[0])))
+        return;
+    *fd = (struct trace_fd){.process = (uint8_t)visit->process, .number = number};
+    describe_target(target, fd->what);
+    fd->identity = (uint16_t)trace->nfds;
+    for (unsigned i = 0; i < trace->nfds; i++) {
+        if (strcmp(targets[i], target) == 0) {
+            fd->identity = trace->fds[i].identity;
+            break;
+        }
+    }
+    trace->nfds++;
+}
+
+void observe_fd_table(struct trace *trace, unsigned process, pid_t pid)
+{
+    struct table_visit visit = {.trace = trace, .process = process, .pid = pid};
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+    list_numbers(path, visit_table, &visit);
+}

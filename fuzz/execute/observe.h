@@ -1,0 +1,60 @@
+/* What /proc tells about the program's processes, read from outside them. */
+#ifndef EPDIFF_EXECUTE_OBSERVE_H
+#define EPDIFF_EXECUTE_OBSERVE_H
+
+#include "oracle/trace.h"
+
+#include <sys/types.h>
+
+enum task_state {
+    TASK_RUNNING,  /* on a CPU, or it would be */
+    TASK_SLEEPING, /* S or D */
+    TASK_ENDED,    /* a zombie, or gone */
+};
+
+/* The /proc files of one task, kept open: a pass over all tasks is then a few reads. */
+struct task_watch {
+    int stat, schedstat, syscall; /* -1 while closed */
+};
+
+struct task_sample {
+    uint8_t state;    /* enum task_state */
+    unsigned threads; /* of its process, 0 when it has ended */
+    uint64_t run_ns, wait_ns,
+        slices; /* schedstat: time on a CPU, time waiting for one, times it was put on one */
+};
+
+/* Returns 0 or a negative errno; -ESRCH or -ENOENT: the task is gone. */
+int task_watch_open(struct task_watch *watch, pid_t pid, pid_t tid);
+void task_watch_close(struct task_watch *watch);
+bool task_watch_is_open(const struct task_watch *watch);
+
+/* State only: one read. */
+enum task_state task_read_state(const struct task_watch *watch, unsigned *ret_threads);
+
+/* Everything of a sample. */
+void task_read_sample(const struct task_watch *watch, struct task_sample *ret_sample);
+
+/*
+ * The system call in which the task sleeps and its first argument. Returns 0, or -EAGAIN if it is
+ * running or has ended. A number of -1: it is blocked outside any system call.
+ */
+int task_read_syscall(const struct task_watch *watch, long *ret_number, uint64_t *ret_argument);
+
+/* Thread ids of a process, at most `max`. Returns how many. */
+unsigned process_list_threads(pid_t pid, pid_t *ret_tids, unsigned max);
+
+/*
+ * Adds a snapshot of the interest list of epoll fd `number` of process `pid` to the trace. A number
+ * that is no epoll fd, or not open, gives none.
+ */
+void observe_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid, int number,
+                      bool evidence);
+
+/* The same for every epoll fd that the process has below PROGRAM_FD_LIMIT. */
+void observe_all_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid);
+
+/* Adds the fd table of a process to the trace: numbers below PROGRAM_FD_LIMIT. */
+void observe_fd_table(struct trace *trace, unsigned process, pid_t pid);
+
+#endif

@@ -1,0 +1,418 @@
+/*
+ * When is a step over? Quiescence, as observed from outside.
+ *
+ * A step of a run in which nobody else is inside a call is over when its actor says so. Otherwise
+ * two consecutive, equal passes over every live task decide, both started after the actor reported
+ * done (or was seen asleep in its own call): one pass was early in a third of the runs of a program
+ * with two cascading level-triggered waiters. In a pass the state of a task is read before its done
+ * counter, so that a task which finishes in between is looked at again.
+ */
+#include "fuzz/execute/raw.h"
+#include "fuzz/execute/run.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+enum {
+    SETTLE_YIELDS = 3,
+};
+
+bool run_watch_actor(struct run *run, unsigned actor)
+{
+    struct run_actor *self = &run->actors[actor];
+    const struct wire_actor *wired = &run->wire->actors[actor];
+    pid_t pid = __atomic_load_n(&wired->pid, __ATOMIC_ACQUIRE);
+
+    if (task_watch_is_open(&self->watch))
+        return true;
+    /* Until a process's main actor has announced itself, all that is known is its pid, which is its
+     * tid too. */
+    pid_t tid = wired->tid ? wired->tid : pid;
+    return pid > 0 && task_watch_open(&self->watch, pid, tid) == 0;
+}
+
+static bool live(const struct run *run, unsigned actor)
+{
+    return run->actors[actor].phase == PHASE_IDLE || run->actors[actor].phase == PHASE_BUSY;
+}
+
+static bool is_done(const struct run *run, unsigned actor)
+{
+    return raw_load(&run->wire->actors[actor].done) == run->actors[actor].order;
+}
+
+/* Adds up what a process has in tasks that are no actors: a subject's own threads, io_uring's
+ * workers. */
+static void sample_helpers(const struct run *run, unsigned process, struct task_sample *ret_sum)
+{
+    pid_t pid = run->wire->actors[process].pid;
+    pid_t tids[PROGRAM_ACTORS_MAX + EXECUTOR_HELPERS_MAX];
+    unsigned count = process_list_threads(pid, tids, PROGRAM_ACTORS_MAX + EXECUTOR_HELPERS_MAX);
+
+    memset(ret_sum, 0, sizeof(*ret_sum));
+    ret_sum->state = TASK_SLEEPING;
+    for (unsigned i = 0; i < count; i++) {
+        struct task_watch watch;
+        struct task_sample sample;
+        bool actor = false;
+        for (unsigned a = 0; a < run->program->nactors; a++)
+            actor |= run->wire->actors[a].tid == tids[i];
+        if (actor || task_watch_open(&watch, pid, tids[i]) != 0)
+            continue;
+        task_read_sample(&watch, &sample);
+        task_watch_close(&watch);
+        if (sample.state == TASK_RUNNING)
+            ret_sum->state = TASK_RUNNING;
+        ret_sum->run_ns += sample.run_ns;
+        ret_sum->wait_ns += sample.wait_ns;
+        ret_sum->slices += sample.slices;
+        ret_sum->threads++;
+    }
+}
+
+static unsigned known_threads(const struct run *run, unsigned process)
+{
+    unsigned count =
+        run->actors[process].phase == PHASE_ENDED; /* the zombie of a main thread that left */
+
+    for (unsigned a = 0; a < run->program->nactors; a++)
+        count += live(run, a) && run_process(run, a) == process;
+    return count;
+}
+
+static void take_pass(struct run *run, struct run_pass *ret_pass)
+{
+    memset(ret_pass, 0, sizeof(*ret_pass));
+    ret_pass->ended = -1;
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        struct task_sample *sample = &ret_pass->samples[a];
+        if (!live(run, a))
+            continue;
+        if (!run_watch_actor(run, a))
+            sample->state = TASK_ENDED;
+        else
+            task_read_sample(&run->actors[a].watch, sample);
+        ret_pass->done[a] = raw_load(&run->wire->actors[a].done);
+        if (sample->state == TASK_ENDED && ret_pass->ended < 0)
+            ret_pass->ended = (int)a;
+        ret_pass->running |= sample->state == TASK_RUNNING;
+        unsigned process = run_process(run, a);
+        if (sample->threads > known_threads(run, process) &&
+            ret_pass->helpers[process].threads == 0) {
+            sample_helpers(run, process, &ret_pass->helpers[process]);
+            ret_pass->running |= ret_pass->helpers[process].state == TASK_RUNNING;
+        }
+    }
+}
+
+/* True if a busy actor sleeps in a call that its own step makes, and not somewhere inside the
+ * subject. */
+static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
+{
+    const struct step *step = &run->program->steps[run->actors[actor].step];
+    const struct op_info *op = &op_table[step->op];
+    const struct wire_actor *wired = &run->wire->actors[actor];
+    uint64_t argument;
+
+    *ret_number = -1;
+    if (task_read_syscall(&run->actors[actor].watch, ret_number, &argument) != 0)
+        return false;
+    if (op->block == BLOCK_JOIN)
+        return *ret_number == SYS_futex && argument >= wired->join_low &&
+               argument < wired->join_high;
+    for (unsigned i = 0; i < sizeof(op->block_syscalls) / sizeof(op->block_syscalls[0]); i++) {
+        /* 0 ends the list, but it is also SYS_read: only as the first entry of a list does it
+         * count. */
+        if (op->block_syscalls[i] == 0 && !(i == 0 && op->block == BLOCK_ALWAYS))
+            break;
+        if (op->block_syscalls[i] == *ret_number)
+            return true;
+    }
+    return false;
+}
+
+static void end_run(struct run *run, enum run_end how, unsigned actor, long number)
+{
+    uint32_t current = raw_load(&run->wire->actors[actor].current);
+
+    run->trace->end = (uint8_t)how;
+    run->trace->end_actor = (uint8_t)actor;
+    run->trace->end_syscall = number;
+    /* An order can hold several steps; the actor itself says in which one it was. */
+    if (current > 0 && run->trace->end_step < (int)current - 1)
+        run->trace->end_step = (int16_t)(current - 1);
+}
+
+/*
+ * The watchdog. Load on the machine must not fire it, so it does not look at the clock alone: a run
+ * hangs when nothing of it has moved for the watchdog's time although no task is runnable, or when
+ * one task has used that much CPU.
+ */
+static void check_stall(struct run *run, const struct run_pass *pass)
+{
+    uint64_t limit_ms = run->executor->options.watchdog_ms;
+    uint64_t now = executor_now_ms();
+
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (!run->stall_armed || run->stall_run_ns[a] == 0)
+            run->stall_run_ns[a] = pass->samples[a].run_ns;
+        if (run->actors[a].phase == PHASE_BUSY && pass->samples[a].state == TASK_RUNNING &&
+            pass->samples[a].run_ns - run->stall_run_ns[a] > limit_ms * 1000000) {
+            end_run(run, RUN_HUNG, a, -1);
+            return;
+        }
+    }
+    if (!run->stall_armed || pass->running || memcmp(pass, &run->stall_pass, sizeof(*pass)) != 0) {
+        run->stall_armed = true;
+        run->stall_since_ms = now;
+        run->stall_pass = *pass;
+        return;
+    }
+    if (now - run->stall_since_ms <= limit_ms)
+        return;
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        long number;
+        if (run->actors[a].phase == PHASE_BUSY && !is_done(run, a) &&
+            !in_own_call(run, a, &number)) {
+            end_run(run, RUN_HUNG, a, number);
+            return;
+        }
+    }
+}
+
+static bool process_gone(struct run *run, unsigned process)
+{
+    unsigned threads;
+
+    /* The main thread's entry stays, as a zombie, until the process is reaped; a last thread beside
+     * it is none. */
+    return task_read_state(&run->actors[process].watch, &threads) == TASK_ENDED && threads <= 1;
+}
+
+static void mark_process_ended(struct run *run, unsigned process, unsigned step)
+{
+    run->process_ended[process] = true;
+    run->trace->processes[process].ended_at = (int16_t)step;
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (live(run, a) && run_process(run, a) == process)
+            run->actors[a].phase = PHASE_ENDED;
+    }
+}
+
+/* A process that ends while nobody asked it to. */
+static void crash(struct run *run, unsigned actor)
+{
+    end_run(run, RUN_CRASHED, actor, -1);
+}
+
+/* One round of waiting: sleeps until the bell or a while, then sees whether who is waited for can
+ * still come. */
+static int wait_a_while(struct run *run, uint32_t bell)
+{
+    struct run_pass pass;
+
+    executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
+    if (raw_load(&run->wire->bell) != bell && !raw_load(&run->wire->root_ended))
+        return 0;
+    if (executor_interrupted())
+        return -EINTR;
+    take_pass(run, &pass);
+    if (pass.ended >= 0)
+        crash(run, (unsigned)pass.ended);
+    else
+        check_stall(run, &pass);
+    return 0;
+}
+
+/* Waits for an actor that nobody can wake and that cannot sleep in its own call. */
+static int settle_done(struct run *run, unsigned actor)
+{
+    while (run->trace->end == RUN_COMPLETE) {
+        uint32_t bell = raw_load(&run->wire->bell);
+        if (is_done(run, actor))
+            return 0;
+        int err = wait_a_while(run, bell);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+/* Waits for an actor that the step has started. */
+static int settle_birth(struct run *run, unsigned actor)
+{
+    /* From here on it is looked after like the others: it may crash or hang before it is ready. */
+    run->actors[actor].phase = PHASE_BUSY;
+    run->actors[actor].step = run->program->actors[actor].born;
+    run->actors[actor].order = UINT32_MAX;
+    while (run->trace->end == RUN_COMPLETE) {
+        uint32_t bell = raw_load(&run->wire->bell);
+        if (raw_load(&run->wire->actors[actor].ready))
+            break;
+        int err = wait_a_while(run, bell);
+        if (err)
+            return err;
+    }
+    if (run->trace->end == RUN_COMPLETE) {
+        run->actors[actor].phase = PHASE_IDLE;
+        run->actors[actor].order = 0;
+        /* Until it announced itself its task could be watched by pid only. */
+        task_watch_close(&run->actors[actor].watch);
+    }
+    return 0;
+}
+
+/* Waits for a step that ends its own thread or process. */
+static int settle_end(struct run *run, unsigned actor, unsigned step)
+{
+    unsigned process = run_process(run, actor);
+    bool whole = op_table[run->program->steps[step].op].effect == EFFECT_EXIT;
+
+    for (;;) {
+        struct run_pass pass;
+        unsigned threads;
+        bool gone = task_read_state(&run->actors[actor].watch, &threads) == TASK_ENDED;
+        if (process_gone(run, process)) {
+            mark_process_ended(run, process, step);
+            return 0;
+        }
+        if (gone && !whole) {
+            run->actors[actor].phase = PHASE_ENDED;
+            return 0;
+        }
+        if (executor_interrupted())
+            return -EINTR;
+        take_pass(run, &pass);
+        check_stall(run, &pass);
+        if (run->trace->end != RUN_COMPLETE)
+            return 0;
+        sched_yield();
+    }
+}
+
+static bool busy_all_blocked(const struct run *run)
+{
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        long number;
+        if (run->actors[a].phase == PHASE_BUSY && !is_done(run, a) && !in_own_call(run, a, &number))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Two consecutive equal passes, in which nothing is runnable and every actor that has not finished
+ * its step sleeps in its own call. `pass` is looked at first, so that whoever is known to be at
+ * rest costs two passes and no more.
+ */
+static int settle_quiescent(struct run *run)
+{
+    struct run_pass first, second;
+
+    while (run->trace->end == RUN_COMPLETE) {
+        uint32_t bell = raw_load(&run->wire->bell);
+        if (executor_interrupted())
+            return -EINTR;
+        take_pass(run, &first);
+        if (!first.running && first.ended < 0) {
+            take_pass(run, &second);
+            if (memcmp(&first, &second, sizeof(first)) == 0) {
+                if (busy_all_blocked(run))
+                    return 0;
+                /* Asleep inside the subject. */
+                executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
+            }
+        }
+        if (first.ended >= 0)
+            crash(run, (unsigned)first.ended);
+        else
+            check_stall(run, &first);
+        sched_yield();
+    }
+    return 0;
+}
+
+/*
+ * Nobody else is inside a call, so the step is over as soon as its actor is done, and most steps
+ * that could sleep do not: yielding the CPU that both share lets such a one finish. What is not
+ * done then is looked at closely.
+ */
+static bool done_after_yield(const struct run *run, unsigned actor)
+{
+    for (unsigned i = 0; i < SETTLE_YIELDS; i++) {
+        sched_yield();
+        if (is_done(run, actor))
+            return true;
+    }
+    return false;
+}
+
+static bool anyone_else_busy(const struct run *run, unsigned actor)
+{
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (a != actor && run->actors[a].phase == PHASE_BUSY)
+            return true;
+    }
+    return false;
+}
+
+int run_settle(struct run *run, unsigned first, unsigned last)
+{
+    const struct step *step = &run->program->steps[last];
+    const struct op_info *op = &op_table[step->op];
+    unsigned actor = step->actor;
+    int err;
+
+    assert(first == last || run->program->steps[first].actor == actor);
+    run->stall_armed = false;
+    memset(run->stall_run_ns, 0, sizeof(run->stall_run_ns));
+    if (op->effect == EFFECT_EXIT || op->effect == EFFECT_THREAD_EXIT) {
+        err = settle_end(run, actor, last);
+    } else if (step_may_block(step)) {
+        bool alone = !anyone_else_busy(run, actor);
+        err = alone && done_after_yield(run, actor) ? 0 : settle_quiescent(run);
+    } else {
+        err = settle_done(run, actor);
+    }
+    if (err || run->trace->end != RUN_COMPLETE)
+        return err;
+    bool births = op->effect == EFFECT_FORK || op->effect == EFFECT_THREAD;
+    if (births && run->wire->results[last].ret == 0) {
+        err = settle_birth(run, step->outs[0]);
+        if (err || run->trace->end != RUN_COMPLETE)
+            return err;
+    }
+    if (run->actors[actor].phase == PHASE_BUSY && is_done(run, actor))
+        run->actors[actor].phase = PHASE_IDLE;
+    /* Someone sleeps in a call: only two passes tell whether the step has woken it. */
+    return anyone_else_busy(run, actor) ? settle_quiescent(run) : 0;
+}
+
+int run_settle_root(struct run *run)
+{
+    struct wire *wire = run->wire;
+
+    run->stall_armed = false;
+    run->actors[0].phase = PHASE_BUSY;
+    run->actors[0].order = UINT32_MAX;
+    for (;;) {
+        uint32_t bell = raw_load(&wire->bell);
+        if (raw_load(&wire->finished) == run->request)
+            return -ECHILD;
+        if (raw_load(&wire->actors[0].ready)) {
+            run->actors[0].phase = PHASE_IDLE;
+            run->actors[0].order = 0;
+            return 0;
+        }
+        if (raw_load(&wire->root_ended) || executor_server_ended(run->executor)) {
+            run->trace->end = RUN_CRASHED;
+            run->trace->end_step = 0;
+            return 0;
+        }
+        if (executor_interrupted())
+            return -EINTR;
+        executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
+    }
+}

@@ -1,0 +1,149 @@
+/* Subjects: their names and what stands behind them. */
+#include "fuzz/execute/subject.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The shim's policies and backends, as its own tables name them. They meet the tool by these names
+ * only. */
+static const char *const policies[] = {"naive", "hash", "tls", NULL};
+static const char *const backends[] = {"syscall", NULL};
+
+int subject_home(char *ret_path, size_t size)
+{
+    ssize_t length = readlink("/proc/self/exe", ret_path, size - 1);
+    if (length < 0)
+        return -errno;
+    ret_path[length] = '\0';
+    char *slash = strrchr(ret_path, '/');
+    if (!slash)
+        return -ENOENT;
+    *slash = '\0';
+    /* Tests are built into a folder of their own below the one that holds the executor. */
+    char *folder = strrchr(ret_path, '/');
+    if (folder && strcmp(folder, "/tests") == 0)
+        *folder = '\0';
+    return 0;
+}
+
+static bool in_list(const char *const *list, const char *word)
+{
+    for (; *list; list++) {
+        if (strcmp(*list, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int set_library(struct subject *subject, const char *path, char *ret_why, size_t size)
+{
+    char real[PATH_MAX];
+
+    if (!realpath(path, real)) {
+        snprintf(ret_why, size, "library '%.150s' cannot be used: %s", path, strerror(errno));
+        return -EINVAL;
+    }
+    if (access(real, R_OK) != 0) {
+        snprintf(ret_why, size, "library '%.150s' cannot be read: %s", path, strerror(errno));
+        return -EINVAL;
+    }
+    /* ld.so splits LD_PRELOAD at blanks and colons and knows no way to quote them. */
+    if (strpbrk(real, " :\t\n")) {
+        snprintf(
+            ret_why, size,
+            "library '%.150s' has a blank or a colon in its path, which LD_PRELOAD cannot hold",
+            path);
+        return -EINVAL;
+    }
+    memcpy(subject->library, real, sizeof(real));
+    return 0;
+}
+
+static int parse_shim(struct subject *subject, const char *name, char *ret_why, size_t size)
+{
+    char home[PATH_MAX];
+    char path[PATH_MAX + 32];
+    size_t policy_length = strcspn(name, "+");
+    const char *backend = name[policy_length] ? name + policy_length + 1 : "syscall";
+
+    subject->kind = SUBJECT_SHIM;
+    snprintf(subject->policy, sizeof(subject->policy), "%.*s",
+             (int)(policy_length > 30 ? 30 : policy_length), name);
+    snprintf(subject->backend, sizeof(subject->backend), "%.30s", backend);
+    if (!in_list(policies, subject->policy)) {
+        snprintf(ret_why, size, "unknown policy '%s', expected naive, hash or tls",
+                 subject->policy);
+        return -EINVAL;
+    }
+    if (!in_list(backends, subject->backend)) {
+        snprintf(ret_why, size, "unknown backend '%s', expected syscall", subject->backend);
+        return -EINVAL;
+    }
+    snprintf(subject->name, sizeof(subject->name), "shim:%s+%s", subject->policy, subject->backend);
+    int err = subject_home(home, sizeof(home));
+    if (err) {
+        snprintf(ret_why, size, "the tool's own folder cannot be found: %s", strerror(-err));
+        return -EINVAL;
+    }
+    snprintf(path, sizeof(path), "%s/libepbatch.so", home);
+    return set_library(subject, path, ret_why, size);
+}
+
+int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, size_t size)
+{
+    struct subject *subject = ret_subject;
+
+    memset(subject, 0, sizeof(*subject));
+    if (strcmp(name, "native") == 0) {
+        subject->kind = SUBJECT_NATIVE;
+        strcpy(subject->name, "native");
+        return 0;
+    }
+    if (strncmp(name, "shim:", 5) == 0)
+        return parse_shim(subject, name + 5, ret_why, size);
+    if (strncmp(name, "preload:", 8) == 0) {
+        subject->kind = SUBJECT_PRELOAD;
+        if (snprintf(subject->name, sizeof(subject->name), "%s", name) > SUBJECT_NAME_MAX) {
+            snprintf(ret_why, size,
+                     "the path of the library is too long, expected %d characters at most",
+                     SUBJECT_NAME_MAX);
+            return -EINVAL;
+        }
+        return set_library(subject, name + 8, ret_why, size);
+    }
+    snprintf(ret_why, size,
+             "unknown subject '%.100s', expected native, shim:POLICY+BACKEND or preload:PATH",
+             name);
+    return -EINVAL;
+}
+
+bool subject_matches(const struct subject *subject, const char *pattern)
+{
+    if (strcmp(subject->name, pattern) == 0)
+        return true;
+    size_t length = strlen(pattern);
+    return subject->kind == SUBJECT_SHIM && strncmp(subject->name, pattern, length) == 0 &&
+           subject->name[length] == '+';
+}
+
+const char *subject_list(unsigned index, char *ret_why, size_t size)
+{
+    static _Thread_local char name[SUBJECT_NAME_MAX + 1];
+    struct subject subject;
+    unsigned nbackends = sizeof(backends) / sizeof(backends[0]) - 1;
+    unsigned nshims = (sizeof(policies) / sizeof(policies[0]) - 1) * nbackends;
+
+    ret_why[0] = '\0';
+    if (index == 0)
+        return "native";
+    if (--index < nshims) {
+        snprintf(name, sizeof(name), "shim:%s+%s", policies[index / nbackends],
+                 backends[index % nbackends]);
+        subject_parse(name, &subject, ret_why, size);
+        return name;
+    }
+    return index == nshims ? "preload:PATH" : NULL;
+}

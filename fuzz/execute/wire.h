@@ -1,0 +1,83 @@
+/*
+ * The memory that the controller, the server and the program's processes share. Everything they
+ * tell each other goes through it, so that the program's processes hold no descriptor of the
+ * harness.
+ *
+ * Who writes what: the controller writes `request`, `over`, the program and each actor's orders;
+ * the server writes its state and the reaped list; an actor writes its own row, the results of its
+ * steps and the slots that they bind.
+ */
+#ifndef EPDIFF_EXECUTE_WIRE_H
+#define EPDIFF_EXECUTE_WIRE_H
+
+#include "fuzz/program/program.h"
+#include "oracle/trace.h"
+
+#include <sys/types.h>
+
+enum {
+    WIRE_MAGIC = 0x65706466, /* "epdf" */
+    WIRE_REAPED_MAX = 64,
+    WIRE_FD = 3, /* where the server finds the memory when it starts */
+    SERVER_NOFILE =
+        1024, /* RLIMIT_NOFILE: a subject's own descriptors fit above PROGRAM_FD_LIMIT */
+    SERVER_ALARM_S = 300, /* a process of a program that outlives everything is ended by SIGALRM */
+    SERVER_EXIT_HARNESS = 3, /* the server's exit status when it cannot do its work */
+};
+
+/* What a step came to, written by its actor. */
+struct wire_result {
+    uint32_t returned; /* last to be written */
+    int32_t err;
+    int64_t ret;
+    int32_t fds[PROGRAM_OUTS_MAX];
+    uint64_t digest;
+    uint32_t nevents;
+    struct trace_event events[PROGRAM_EVENTS_MAX];
+};
+
+struct wire_actor {
+    _Alignas(64) uint32_t order; /* controller: bumped when first and last are set */
+    uint32_t first, last;        /* steps to do, both included, those of this actor only */
+    uint32_t done;               /* actor: equals `order` when the order is carried out */
+    uint32_t ready;              /* actor: it waits for orders; pid and tid are set */
+    uint32_t current;            /* actor: number of the step it is in, 0 for none */
+    int32_t pid, tid;
+    uint64_t join_low, join_high; /* a join sleeps in futex on an address between these */
+};
+
+/* An epoll_ctl that reached the kernel, written by the witness library (witness.c). */
+struct wire_carried {
+    int32_t tid;
+    struct trace_carried call;
+};
+
+struct wire_reaped {
+    int32_t pid;
+    int32_t status; /* as waitpid */
+};
+
+struct wire {
+    uint32_t magic;
+    uint32_t size; /* sizeof(struct wire): both sides must be of one build */
+    uint32_t bell; /* bumped whenever the controller may have something to see */
+    uint32_t server_ready;
+    uint32_t request; /* controller: number of the run wanted; server sleeps on it */
+    uint32_t over; /* controller: equals `request` when the run is to be cleared away; server sleeps
+                      on it */
+    uint32_t finished;   /* server: equals `request` when every process of the run is gone */
+    int32_t fork_error;  /* server: errno of a run that could not be started */
+    int32_t root;        /* server: pid of the run's first process, leader of its process group */
+    uint32_t root_ended; /* server: one of its children has ended */
+    uint32_t nreaped;
+    struct wire_reaped reaped[WIRE_REAPED_MAX];
+    uint32_t now;      /* controller: index of the step whose turn it is */
+    uint32_t ncarried; /* witness: how many it saw, also those that found no room */
+    struct wire_carried carried[TRACE_CARRIED_MAX];
+    int32_t slots[PROGRAM_SLOTS_MAX];
+    struct wire_actor actors[PROGRAM_ACTORS_MAX];
+    struct program program;
+    struct wire_result results[PROGRAM_STEPS_MAX];
+};
+
+#endif

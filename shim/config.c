@@ -1,0 +1,108 @@
+#include "shim/config.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The longest refusal; a longer value is cut. One write, so that it stays one line. */
+#define CONFIG_LINE_MAX  512
+#define CONFIG_VALUE_MAX 128
+
+#define POLICY(name) &policy_##name,
+static const struct policy *const config_policies[] = {
+#include "shim/policies.def"
+};
+#undef POLICY
+
+#define POLICY(name) " " #name
+static const char config_policy_names[] =
+#include "shim/policies.def"
+    ;
+#undef POLICY
+
+#define BACKEND(name) &backend_##name,
+static const struct backend *const config_backends[] = {
+#include "shim/backends.def"
+};
+#undef BACKEND
+
+#define BACKEND(name) " " #name
+static const char config_backend_names[] =
+#include "shim/backends.def"
+    ;
+#undef BACKEND
+
+static const char config_backend_default[] = "syscall";
+
+/* names is a list with a space before each. */
+static _Noreturn void config_refuse(const char *variable, const char *value, const char *names)
+{
+    char line[CONFIG_LINE_MAX];
+    ssize_t written;
+    int length;
+
+    if (value == NULL) {
+        length = snprintf(line, sizeof(line), "libepbatch: %s is not set; it must be one of:%s",
+                          variable, names);
+    } else {
+        length = snprintf(line, sizeof(line),
+                          "libepbatch: %s is \"%.*s\", which is unknown; it must be one of:%s",
+                          variable, CONFIG_VALUE_MAX, value, names);
+    }
+    assert(length > 0 && (size_t)length < sizeof(line));
+    for (int index = 0; index < length; index++) {
+        if (iscntrl((unsigned char)line[index])) {
+            line[index] = '?';
+        }
+    }
+    line[length] = '\n';
+    /* Nothing is left to do if stderr is closed; the exit status still tells. */
+    written = write(STDERR_FILENO, line, (size_t)length + 1);
+    (void)written;
+    _exit(CONFIG_EXIT_REFUSED);
+}
+
+static const struct policy *config_find_policy(const char *name)
+{
+    for (size_t index = 0; index < sizeof(config_policies) / sizeof(*config_policies); index++) {
+        if (strcmp(config_policies[index]->name, name) == 0) {
+            return config_policies[index];
+        }
+    }
+    return NULL;
+}
+
+static const struct backend *config_find_backend(const char *name)
+{
+    for (size_t index = 0; index < sizeof(config_backends) / sizeof(*config_backends); index++) {
+        if (strcmp(config_backends[index]->name, name) == 0) {
+            return config_backends[index];
+        }
+    }
+    return NULL;
+}
+
+void config_load(struct config *ret_config)
+{
+    const char *policy_name = getenv("EPBATCH_POLICY");
+    const char *backend_name = getenv("EPBATCH_BACKEND");
+    struct config config = {0};
+
+    if (policy_name != NULL) {
+        config.policy = config_find_policy(policy_name);
+    }
+    if (config.policy == NULL) {
+        config_refuse("EPBATCH_POLICY", policy_name, config_policy_names);
+    }
+    if (backend_name == NULL) {
+        backend_name = config_backend_default;
+    }
+    config.backend = config_find_backend(backend_name);
+    if (config.backend == NULL) {
+        config_refuse("EPBATCH_BACKEND", backend_name, config_backend_names);
+    }
+    *ret_config = config;
+}

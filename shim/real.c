@@ -1,0 +1,107 @@
+#include "shim/real.h"
+
+#include <assert.h>
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What the kernel expects as the size of a signal set; libc's sigset_t is larger. */
+#define KERNEL_SIGSET_SIZE ((_NSIG - 1) / 8)
+
+/*
+ * Before the constructor has run, the interposers may already be called: by the constructor of
+ * another library, or by an allocator that dlsym itself uses. Asking dlsym then could recurse
+ * without end (hazard H3), so those calls go to the kernel by number. They behave as libc's,
+ * except that they are no cancellation points.
+ */
+static int raw_epoll_create(int size)
+{
+    return (int)syscall(SYS_epoll_create, size);
+}
+
+static int raw_epoll_create1(int flags)
+{
+    return (int)syscall(SYS_epoll_create1, flags);
+}
+
+static int raw_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+}
+
+static int raw_epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
+{
+    return (int)syscall(SYS_epoll_wait, epfd, events, maxevents, timeout);
+}
+
+static int raw_epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout,
+                           const sigset_t *sigmask)
+{
+    return (int)syscall(SYS_epoll_pwait, epfd, events, maxevents, timeout, sigmask,
+                        KERNEL_SIGSET_SIZE);
+}
+
+static int raw_epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
+                            const struct timespec *timeout, const sigset_t *sigmask)
+{
+    return (int)syscall(SYS_epoll_pwait2, epfd, events, maxevents, timeout, sigmask,
+                        KERNEL_SIGSET_SIZE);
+}
+
+static int raw_close(int fd)
+{
+    return (int)syscall(SYS_close, fd);
+}
+
+/* dlsym hands functions out as void *; POSIX, not ISO C, promises that this conversion works. */
+static void *real_lookup(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
+
+/*
+ * fork is more than its system call: libc runs the atfork handlers and repairs its own locks. So
+ * this one is looked up even early. dlsym never forks, hence no recursion.
+ */
+static pid_t raw_fork(void)
+{
+    pid_t (*next)(void) = (pid_t(*)(void))real_lookup("fork");
+
+    assert(next != NULL);
+    return next();
+}
+
+static const struct real_functions raw = {
+#define INTERPOSED(type, name, parameters) .name = raw_##name,
+#include "shim/interposed.def"
+#undef INTERPOSED
+};
+
+static struct real_functions resolved;
+
+/* Atomic, because the constructor of another library may have started threads already. */
+static const struct real_functions *_Atomic current = &raw;
+
+const struct real_functions *real_functions(void)
+{
+    return atomic_load_explicit(&current, memory_order_acquire);
+}
+
+void real_resolve(void)
+{
+    assert(real_functions() == &raw);
+    resolved = raw;
+/* A libc that lacks a function (epoll_pwait2 came with 2.35) leaves the system call in place. */
+#define INTERPOSED(type, name, parameters)                                                         \
+    {                                                                                              \
+        void *symbol = real_lookup(#name);                                                         \
+        if (symbol != NULL) {                                                                      \
+            resolved.name = (type(*) parameters)symbol;                                            \
+        }                                                                                          \
+    }
+#include "shim/interposed.def"
+#undef INTERPOSED
+    atomic_store_explicit(&current, &resolved, memory_order_release);
+}

@@ -1,0 +1,38 @@
+#include "shim/shim.h"
+#include "shim/batch.h"
+#include "shim/config.h"
+#include "shim/real.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+/* Lowest that is not reserved: first among this library's constructors. */
+#define SHIM_CONSTRUCTOR_PRIORITY 101
+
+/* Atomic, because the constructor of another library may have started threads already. */
+static const struct policy *_Atomic shim_active;
+
+const struct policy *shim_policy(void)
+{
+    return atomic_load_explicit(&shim_active, memory_order_acquire);
+}
+
+/*
+ * The loader gives the order of constructors among libraries: those of libraries that the program
+ * itself links usually come before this one. What they do goes straight to the kernel, which is
+ * always right (hazard H3).
+ */
+__attribute__((constructor(SHIM_CONSTRUCTOR_PRIORITY))) static void shim_start(void)
+{
+    struct config config;
+
+    assert(shim_policy() == NULL);
+    config_load(&config);
+    real_resolve();
+    batch_set_backend(config.backend);
+    if (config.policy->start != NULL) {
+        config.policy->start();
+    }
+    atomic_store_explicit(&shim_active, config.policy, memory_order_release);
+}

@@ -1,0 +1,171 @@
+/*
+ * What must not happen: that a default run tests mostly single threads; that a feature is in every
+ * program or in none, so that one kind of divergence hides the others; that an idiom or an
+ * operation never occurs; that small rooms for events are so frequent that differences of order
+ * drown the rest.
+ */
+#include "fuzz/generate/generator.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include <cmocka.h>
+
+enum { PROGRAMS = 10000 };
+
+/* What 10,000 programs are made of, counted once for all tests. */
+static struct {
+    unsigned threads, processes, nested, woken, failing, small_room;
+    unsigned features[FEATURES];
+    unsigned groups[GROUPS];
+    unsigned idioms[IDIOMS];
+    unsigned ops[OPS];
+} counted;
+
+/* Carries a program out on the sketch. True if a call of it fails. */
+static bool some_call_fails(const struct program *program)
+{
+    static struct ready ready;
+    bool failed = false;
+
+    ready_init(&ready, program);
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        struct ready_result result;
+        ready_step(&ready, i, &result);
+        failed |= result.failed;
+    }
+    return failed;
+}
+
+static void count_steps(const struct program *program)
+{
+    bool small = false;
+
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        const struct step *step = &program->steps[i];
+        counted.ops[step->op]++;
+        small |= op_table[step->op].effect == EFFECT_WAIT && step->args[1] > 0 && step->args[1] < 8;
+    }
+    counted.small_room += small;
+}
+
+static int count_programs(void **state)
+{
+    static struct program program;
+    static struct generator generator;
+
+    (void)state;
+    for (unsigned i = 0; i < PROGRAMS; i++) {
+        struct generate_mix mix;
+        generate_traced(1, i, &program, &generator);
+        generate_measure(&program, &mix);
+        counted.threads += mix.threads;
+        counted.processes += mix.processes;
+        counted.nested += mix.nested;
+        counted.woken += generator.ready.woken > 0;
+        counted.failing += some_call_fails(&program);
+        count_steps(&program);
+        for (unsigned feature = 0; feature < FEATURES; feature++)
+            counted.features[feature] += (generator.features >> feature) & 1;
+        for (unsigned group = 0; group < GROUPS; group++)
+            counted.groups[group] += (generator.groups >> group) & 1;
+        for (unsigned idiom = 0; idiom < IDIOMS; idiom++)
+            counted.idioms[idiom] += (generator.idioms >> idiom) & 1;
+    }
+    return 0;
+}
+
+static void test_mixture_of_a_default_run(void **state)
+{
+    (void)state;
+    assert_in_range(counted.threads, PROGRAMS * 33 / 100, PROGRAMS);
+    assert_in_range(counted.processes, PROGRAMS * 18 / 100, PROGRAMS);
+    assert_in_range(counted.nested, PROGRAMS * 15 / 100, PROGRAMS);
+    assert_in_range(counted.woken, PROGRAMS * 12 / 100, PROGRAMS);
+    assert_in_range(counted.small_room, 1, PROGRAMS * 4 / 100);
+}
+
+static void test_many_programs_have_no_failing_call(void **state)
+{
+    (void)state;
+    assert_in_range(counted.failing, PROGRAMS * 15 / 100, PROGRAMS * 50 / 100);
+}
+
+static void test_swarm_has_programs_with_and_without(void **state)
+{
+    (void)state;
+    for (unsigned feature = 0; feature < FEATURES; feature++)
+        assert_in_range(counted.features[feature], PROGRAMS / 100, PROGRAMS * 95 / 100);
+    for (unsigned group = 0; group < GROUPS; group++) {
+        if (group != GROUP_CORE)
+            assert_in_range(counted.groups[group], PROGRAMS / 10, PROGRAMS * 90 / 100);
+    }
+    assert_int_equal(counted.groups[GROUP_CORE], PROGRAMS);
+}
+
+static void test_every_idiom_occurs(void **state)
+{
+    (void)state;
+    for (unsigned idiom = 0; idiom < IDIOMS; idiom++) {
+        if (counted.idioms[idiom] < PROGRAMS / 1000)
+            print_message("idiom %s: %u\n", idiom_table[idiom].id, counted.idioms[idiom]);
+        assert_true(counted.idioms[idiom] >= PROGRAMS / 1000);
+    }
+}
+
+static void test_every_operation_occurs(void **state)
+{
+    (void)state;
+    for (unsigned op = 0; op < OPS; op++) {
+        if (op_table[op].weight > 0)
+            assert_true(counted.ops[op] >= PROGRAMS / 200);
+    }
+}
+
+static void test_measure_follows_descriptors(void **state)
+{
+    static struct program program;
+    struct generate_mix mix;
+
+    (void)state;
+    program_init(&program);
+    (void)program_append(&program, OP_EPOLL_CREATE1, 0);
+    (void)program_append(&program, OP_EPOLL_CREATE1, 0);
+    struct step *dup = program_append(&program, OP_DUP, 0);
+    dup->tags[0] = TAG_SLOT;
+    dup->args[0] = 1;
+    struct step *add = program_append(&program, OP_EPOLL_CTL, 0);
+    add->tags[0] = add->tags[2] = TAG_SLOT;
+    add->args[0] = 0;
+    add->args[1] = EPOLL_CTL_ADD;
+    add->args[2] = 0;
+    add->args[3] = EPOLLIN;
+    generate_measure(&program, &mix);
+    assert_false(mix.nested); /* itself: EINVAL */
+    add->args[2] = 2;         /* a duplicate of the other instance */
+    generate_measure(&program, &mix);
+    assert_true(mix.nested);
+    assert_false(mix.threads);
+    assert_false(mix.processes);
+    (void)program_append(&program, OP_FORK, 0);
+    (void)program_append(&program, OP_PTHREAD_CREATE, 1);
+    generate_measure(&program, &mix);
+    assert_true(mix.threads);
+    assert_true(mix.processes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mixture_of_a_default_run),
+        cmocka_unit_test(test_many_programs_have_no_failing_call),
+        cmocka_unit_test(test_swarm_has_programs_with_and_without),
+        cmocka_unit_test(test_every_idiom_occurs),
+        cmocka_unit_test(test_every_operation_occurs),
+        cmocka_unit_test(test_measure_follows_descriptors),
+    };
+
+    return cmocka_run_group_tests(tests, count_programs, NULL);
+}
