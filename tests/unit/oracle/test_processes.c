@@ -215,6 +215,19 @@ static void test_skipped_exit_ends_nothing(void **state)
     scene_conclude(scene, "wakeup-lost/B4/wait-add-close");
 }
 
+/* Carried out in time by the parent, an ADD is in no list that the child's flush could fail with. */
+static void test_in_time_is_no_copy(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: p1 = fork()\n"
+                                              "p1: close(r0)\n"
+                                              "p1: epoll_wait(e0, 8, 0)\n");
+    scene_event(scene, ON_NATIVE, 7, EPOLLIN, 4);
+    scene_returns(scene, ON_SUBJECT, 7, -1, EBADF);
+    scene_conclude(scene, "errno-phantom/-/wait");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_f1_needs_a_pending_operation),
         cmocka_unit_test(test_fork_does_not_explain_a_thread),
         cmocka_unit_test(test_a10_spurious_enoent),
+        cmocka_unit_test(test_in_time_is_no_copy),
         cmocka_unit_test(test_process_ends_otherwise),
         cmocka_unit_test(test_f1_del_done_twice),
         cmocka_unit_test(test_f1_add_and_mod_done_twice),
