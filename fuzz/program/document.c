@@ -195,6 +195,8 @@ static int parse_mask(struct parser *parser, struct line *line, struct token tok
     for (;;) {
         const struct arg_word *word = find_word(info, &token);
         int64_t term;
+        if (token.length == 0)
+            return refuse(parser, line, token.column, "the line ends, expected %s", info->doc);
         if (word)
             term = word->value;
         else if (parse_number(&token, &term) != 0 || term < 0)
@@ -392,6 +394,9 @@ static int parse_step(struct parser *parser, struct line *line, const struct tok
         return err;
     struct token op_token = next_token(line);
     int op = op_find(op_token.text, op_token.length);
+    if (op_token.length == 0)
+        return refuse(parser, line, op_token.column,
+                      "the line ends, expected an operation of docs/operations.md");
     if (op < 0)
         return refuse(parser, line, op_token.column,
                       "unknown operation '%.*s', expected one of "
@@ -593,7 +598,8 @@ static int parse_into(struct parser *parser, const char *text, size_t length)
     for (size_t at = 0; at < length;) {
         const char *newline = memchr(text + at, '\n', length - at);
         size_t end = newline ? (size_t)(newline - text) : length;
-        struct line line = {.text = text + at, .at = 0, .end = end - at, .number = ++number};
+        number++;
+        struct line line = {.text = text + at, .at = 0, .end = end - at, .number = number};
         if (line.end > 0 && line.text[line.end - 1] == '\r')
             line.end--;
         int err = parse_line(parser, &line);

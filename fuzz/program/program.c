@@ -43,13 +43,15 @@
 #define KIND(kind)    (enum arg_kind)((ARG_##kind) & ~ARG_OPT_BIT)
 #define MUST(kind)    (((ARG_##kind) & ARG_OPT_BIT) == 0)
 
+#define BLOCKS_IN(...)                                                                             \
+    .nblock_syscalls = sizeof((long[]){__VA_ARGS__}) / sizeof(long), .block_syscalls = {__VA_ARGS__}
 #define BLOCKS_NEVER       .block = BLOCK_NEVER
-#define BLOCKS_ALWAYS(...) .block = BLOCK_ALWAYS, .block_syscalls = {__VA_ARGS__}
+#define BLOCKS_ALWAYS(...) .block = BLOCK_ALWAYS, BLOCKS_IN(__VA_ARGS__)
 #define BLOCKS_TIMEOUT(index, ...)                                                                 \
-    .block = BLOCK_TIMEOUT, .block_arg = (index), .block_syscalls = {__VA_ARGS__}
+    .block = BLOCK_TIMEOUT, .block_arg = (index), BLOCKS_IN(__VA_ARGS__)
 #define BLOCKS_OPTION(index, ...)                                                                  \
-    .block = BLOCK_OPTION, .block_arg = (index), .block_syscalls = {__VA_ARGS__}
-#define BLOCKS_JOIN .block = BLOCK_JOIN, .block_syscalls = {SYS_futex}
+    .block = BLOCK_OPTION, .block_arg = (index), BLOCKS_IN(__VA_ARGS__)
+#define BLOCKS_JOIN .block = BLOCK_JOIN, BLOCKS_IN(SYS_futex)
 
 const struct op_info op_table[OPS] = {
 #define OP(op_id, op_text, op_group, op_weight, op_effect, op_blocks, op_outs, op_args, op_doc)    \
@@ -209,6 +211,15 @@ bool step_may_block(const struct step *step)
     return false;
 }
 
+bool op_sleeps_in(const struct op_info *op, long number)
+{
+    for (unsigned i = 0; i < op->nblock_syscalls; i++) {
+        if (op->block_syscalls[i] == number)
+            return true;
+    }
+    return false;
+}
+
 int op_fd_arg(const struct op_info *op)
 {
     for (unsigned i = 0; i < op->nargs; i++) {
@@ -282,6 +293,11 @@ static const char *check_value(enum arg_kind kind, int64_t value)
                                                             : "an events mask is out of range";
     case ARG_COUNT:
         return value >= 0 && value <= PROGRAM_IO_MAX ? NULL : "a byte count is out of range";
+    case ARG_MAXEVENTS:
+        /* The buffer of a wait has room for so many; a larger number must be one that fails. */
+        if (value > PROGRAM_EVENTS_MAX && value <= PROGRAM_EVENTS_EINVAL)
+            return "more events than there is room for";
+        break;
     case ARG_TIMESPEC:
         return value >= TIMESPEC_BADPTR && value <= INT32_MAX ? NULL : "a timespec is out of range";
     default:

@@ -107,8 +107,9 @@ struct op_info {
     enum op_effect effect;
     enum block_rule block;
     unsigned block_arg;
-    long block_syscalls[4]; /* system calls in which the step counts as blocked, 0-terminated unless
-                               full */
+    unsigned nblock_syscalls;
+    long
+        block_syscalls[4]; /* in which the step counts as blocked; SYS_read is 0, so none ends it */
     unsigned nouts;
     struct op_out outs[PROGRAM_OUTS_MAX];
     unsigned nargs;      /* all of them */
@@ -220,6 +221,9 @@ int program_find_actor(const struct program *program, const char *name, size_t l
 
 /* True if the step may sleep in the kernel without a bound, by its arguments alone. */
 bool step_may_block(const struct step *step);
+
+/* True if an actor that sleeps in system call `number` sleeps in this operation's own call. */
+bool op_sleeps_in(const struct op_info *op, long number);
 
 /* The index of the argument that names the descriptor acted on (closed, read, waited on), or -1. */
 int op_fd_arg(const struct op_info *op);

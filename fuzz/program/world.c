@@ -10,6 +10,11 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+enum {
+    NESTS_MAX = 4,        /* EP_MAX_NESTS of fs/eventpoll.c */
+    SOCK_TYPE_BITS = 0xf, /* SOCK_TYPE_MASK of include/linux/net.h */
+};
+
 static int new_file(struct world *world, enum file_kind kind, int born, int out)
 {
     assert(world->nfiles < WORLD_FILES_MAX);
@@ -111,21 +116,62 @@ static struct world_outcome fail(int err)
     return (struct world_outcome){.ret = -1, .err = err, .fds = {-1, -1}};
 }
 
+/* What the kernel refuses before it looks for a free number. */
+static int early_open_error(const struct step *step)
+{
+    switch (step->op) {
+    case OP_EPOLL_CREATE:
+        return step->args[0] <= 0 ? EINVAL : 0;
+    case OP_EPOLL_CREATE1:
+        return step->args[0] & ~(int64_t)EPOLL_CLOEXEC ? EINVAL : 0;
+    case OP_PIPE2:
+        return step->args[0] & ~(int64_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_EXCL) ? EINVAL : 0;
+    case OP_SOCKETPAIR:
+        return step->args[0] & ~(int64_t)(SOCK_TYPE_BITS | SOCK_NONBLOCK | SOCK_CLOEXEC) ? EINVAL
+                                                                                         : 0;
+    case OP_EVENTFD:
+        return step->args[1] & ~(int64_t)(EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC) ? EINVAL : 0;
+    default:
+        return 0;
+    }
+}
+
+/* What the kernel refuses when the number is reserved already: EMFILE goes first. */
+static int late_open_error(const struct step *step)
+{
+    if (step->op == OP_OPEN)
+        /* A program that runs cannot be opened for writing: deny_write_access in execve(2). */
+        return step->args[0] == PATH_EXE && (step->args[1] & O_ACCMODE) != O_RDONLY ? ETXTBSY : 0;
+    if (step->op != OP_SOCKETPAIR)
+        return 0;
+    switch (step->args[0] & SOCK_TYPE_BITS) {
+    case SOCK_STREAM:
+    case SOCK_DGRAM:
+    case SOCK_RAW: /* unix_create makes a datagram socket of it */
+    case SOCK_SEQPACKET:
+        return 0;
+    default:
+        return (step->args[0] & SOCK_TYPE_BITS) > SOCK_PACKET ? EINVAL : ESOCKTNOSUPPORT;
+    }
+}
+
 static struct world_outcome predict_open(const struct world *world, const struct step *step)
 {
     const struct op_info *op = &op_table[step->op];
     unsigned process = world->program->actors[step->actor].process;
     struct world_outcome outcome = {.ret = 0, .fds = {-1, -1}};
 
-    if (step->op == OP_EPOLL_CREATE && step->args[0] <= 0)
-        return fail(EINVAL);
-    if (step->op == OP_EPOLL_CREATE1 && (step->args[0] & ~(int64_t)EPOLL_CLOEXEC) != 0)
-        return fail(EINVAL);
+    int err = early_open_error(step);
+    if (err)
+        return fail(err);
     outcome.fds[0] = lowest_free(world, process, 0);
     if (op->nouts == 2 && outcome.fds[0] >= 0)
         outcome.fds[1] = lowest_free(world, process, outcome.fds[0] + 1);
     if (outcome.fds[op->nouts - 1] < 0)
         return fail(EMFILE);
+    err = late_open_error(step);
+    if (err)
+        return fail(err);
     if (op->nouts == 1)
         outcome.ret = outcome.fds[0];
     return outcome;
@@ -138,6 +184,8 @@ static struct world_outcome predict_dup(const struct world *world, const struct 
     if (world_file_of_arg(world, step, 0) == WORLD_FILE_NONE)
         return fail(EBADF);
     int from = step->op == OP_FCNTL ? (int)step->args[2] : 0;
+    if (from < 0 || from >= PROGRAM_FD_LIMIT)
+        return fail(EINVAL);
     int number = lowest_free(world, process, from);
     if (number < 0)
         return fail(EMFILE);
@@ -166,21 +214,46 @@ static bool file_has_poll(const struct world *world, int file)
     return kind != FILE_PATH && kind != FILE_REGULAR;
 }
 
-/* True if `from` can be reached from `instance` through interest lists: adding it there would close
- * a loop. */
-static bool reaches(const struct world *world, int from, int instance, unsigned depth)
+/*
+ * Links of the longest chain of epoll instances below `from`; past NESTS_MAX if `instance` is among
+ * them, for adding `from` there would close a loop.
+ */
+static unsigned links_below(const struct world *world, int from, int instance, unsigned level)
 {
-    if (from == instance)
-        return true;
-    if (depth > 8)
-        return false;
+    unsigned longest = 0;
+
+    if (from == instance || level > NESTS_MAX)
+        return NESTS_MAX + 1;
     for (unsigned i = 0; i < world->nitems; i++) {
         const struct world_item *item = &world->items[i];
-        if (item->live && item->instance == from && world->files[item->file].kind == FILE_EPOLL &&
-            reaches(world, item->file, instance, depth + 1))
-            return true;
+        if (!item->live || item->instance != from || world->files[item->file].kind != FILE_EPOLL)
+            continue;
+        unsigned links = 1 + links_below(world, item->file, instance, level + 1);
+        longest = links > longest ? links : longest;
     }
-    return false;
+    return longest;
+}
+
+static unsigned links_above(const struct world *world, int file, unsigned level)
+{
+    unsigned longest = 0;
+
+    if (level > NESTS_MAX)
+        return NESTS_MAX + 1;
+    for (unsigned i = 0; i < world->nitems; i++) {
+        const struct world_item *item = &world->items[i];
+        if (!item->live || item->file != file)
+            continue;
+        unsigned links = 1 + links_above(world, item->instance, level + 1);
+        longest = links > longest ? links : longest;
+    }
+    return longest;
+}
+
+/* ep_loop_check of Linux 6.1, 6.12 and later: the whole chain counts, above as well as below. */
+static bool nests_too_deep(const struct world *world, int instance, int file)
+{
+    return links_below(world, file, instance, 0) + 1 + links_above(world, instance, 0) > NESTS_MAX;
 }
 
 /* The order of checks is the kernel's: docs/epoll-rules.md, "epoll_ctl". */
@@ -209,7 +282,7 @@ static struct world_outcome predict_ctl(const struct world *world, const struct 
                                         EPOLLET | EPOLLEXCLUSIVE)) != 0))
         return fail(EINVAL);
     if (op == EPOLL_CTL_ADD && world->files[file].kind == FILE_EPOLL &&
-        reaches(world, file, instance, 0))
+        nests_too_deep(world, instance, file))
         return fail(ELOOP);
     int item = world_find_item(world, instance, number, file);
     if (op == EPOLL_CTL_ADD)
@@ -219,6 +292,33 @@ static struct world_outcome predict_ctl(const struct world *world, const struct 
     if (item < 0)
         return fail(ENOENT);
     if (op == EPOLL_CTL_MOD && (world->items[item].events & EPOLLEXCLUSIVE))
+        return fail(EINVAL);
+    return (struct world_outcome){.fds = {-1, -1}};
+}
+
+static struct world_outcome predict_close_range(const struct world *world, const struct step *step)
+{
+    unsigned first = (unsigned)world_number(world, step, 0);
+    unsigned last = (unsigned)world_number(world, step, 1);
+
+    if ((step->args[2] & ~(int64_t)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) != 0)
+        return fail(EINVAL);
+    return first > last ? fail(EINVAL) : (struct world_outcome){.fds = {-1, -1}};
+}
+
+/* The order of checks is that of Linux 6.15; before, maxevents was looked at first. */
+static struct world_outcome predict_wait(const struct world *world, const struct step *step)
+{
+    int instance = world_file_of_arg(world, step, 0);
+
+    if (step->op == OP_EPOLL_PWAIT2 && step->args[2] == TIMESPEC_BADPTR)
+        return fail(EFAULT);
+    if (step->op == OP_EPOLL_PWAIT2 && step->args[2] == TIMESPEC_BADTS)
+        return fail(EINVAL);
+    if (instance == WORLD_FILE_NONE)
+        return fail(EBADF);
+    if (step->args[1] <= 0 || step->args[1] > PROGRAM_EVENTS_EINVAL ||
+        world->files[instance].kind != FILE_EPOLL)
         return fail(EINVAL);
     return (struct world_outcome){.fds = {-1, -1}};
 }
@@ -244,12 +344,13 @@ void world_predict(const struct world *world, unsigned index, struct world_outco
         outcome = predict_ctl(world, step);
         break;
     case EFFECT_CLOSE_RANGE:
-        if ((unsigned)world_number(world, step, 0) > (unsigned)world_number(world, step, 1))
-            outcome = fail(EINVAL);
+        outcome = predict_close_range(world, step);
+        break;
+    case EFFECT_WAIT:
+        outcome = predict_wait(world, step);
         break;
     case EFFECT_CLOSE:
     case EFFECT_IO:
-    case EFFECT_WAIT:
         arg = op_fd_arg(op);
         if (world_file_of_arg(world, step, (unsigned)arg) == WORLD_FILE_NONE)
             outcome = fail(EBADF);
@@ -373,6 +474,20 @@ static void apply_exit(struct world *world, unsigned process)
     }
 }
 
+/* The last thread to end takes its process with it. */
+static void apply_thread_exit(struct world *world, unsigned actor)
+{
+    const struct program *program = world->program;
+    unsigned process = program->actors[actor].process;
+
+    world->actors_alive[actor] = false;
+    for (unsigned i = 0; i < program->nactors; i++) {
+        if (program->actors[i].process == process && world->actors_alive[i])
+            return;
+    }
+    apply_exit(world, process);
+}
+
 static void apply_close_range(struct world *world, const struct step *step)
 {
     unsigned process = world->program->actors[step->actor].process;
@@ -410,7 +525,7 @@ void world_apply(struct world *world, unsigned index, const struct world_outcome
         return;
     }
     if (op->effect == EFFECT_THREAD_EXIT) {
-        world->actors_alive[step->actor] = false;
+        apply_thread_exit(world, step->actor);
         return;
     }
     if (outcome->ret < 0)

@@ -1,0 +1,203 @@
+/* The checks of a replay. */
+#include "fuzz/epdiff/replay.h"
+
+#include "fuzz/epdiff/status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void plan_check(struct replay_check *check, const char *signature)
+{
+    const struct document *document = check->program->document;
+
+    if (document->requires[0]) {
+        /* Backends that this build does not have. */
+        check->result = REPLAY_SKIPPED;
+        snprintf(check->got, sizeof(check->got), "requires %.100s, which this build does not have",
+                 document->requires);
+        return;
+    }
+    if (signature) {
+        snprintf(check->expected, sizeof(check->expected), "%s", signature);
+        return;
+    }
+    for (unsigned i = 0; i < document->nexpects; i++) {
+        if (!subject_matches(check->subject, document->expects[i].subject))
+            continue;
+        memcpy(check->expected, document->expects[i].verdict, sizeof(check->expected));
+        return;
+    }
+    /* Native is expected to equal itself, said or not. */
+    if (check->subject->kind == SUBJECT_NATIVE) {
+        strcpy(check->expected, "equal");
+        return;
+    }
+    check->result = REPLAY_SKIPPED;
+    strcpy(check->got, "the file expects nothing of this subject");
+}
+
+int replay_plan(struct replay *replay, const struct cli_options *options, const char *signature)
+{
+    replay->checks = calloc(replay->nprograms * options->nsubjects + 1, sizeof(*replay->checks));
+    if (!replay->checks)
+        return -ENOMEM;
+    for (size_t p = 0; p < replay->nprograms; p++) {
+        for (unsigned s = 0; s < options->nsubjects; s++) {
+            struct replay_check *check = &replay->checks[replay->nchecks++];
+            check->program = &replay->programs[p];
+            check->subject = &options->subjects[s];
+            check->subject_index = s;
+            plan_check(check, signature);
+        }
+    }
+    return 0;
+}
+
+static bool holds(const struct replay_check *check, const struct examination *examination)
+{
+    if (examination->result == EXAMINED_UNSTABLE)
+        return false;
+    /* A pure reordering is allowed: it keeps the promise that `equal` states. */
+    if (examination->result == EXAMINED_ORDER && strcmp(check->expected, "equal") == 0)
+        return true;
+    return verdict_matches(&examination->verdict, check->expected);
+}
+
+static void describe(struct replay_check *check, const struct examination *examination,
+                     unsigned confirmed)
+{
+    const struct verdict *verdict = &examination->verdict;
+
+    switch (examination->result) {
+    case EXAMINED_EQUAL:
+        strcpy(check->got, "equal");
+        break;
+    case EXAMINED_ORDER:
+        strcpy(check->got, "equal but for the order of events");
+        break;
+    case EXAMINED_UNSTABLE:
+        strcpy(check->got, "no verdict: two native runs differ");
+        break;
+    case EXAMINED_DIVERGENT:
+        if (check->result == REPLAY_PASSED) {
+            snprintf(check->got, sizeof(check->got), "%s", verdict->signature);
+            break;
+        }
+        snprintf(check->got, sizeof(check->got), "%s at step %u, reproduces %u of %u",
+                 verdict->signature, step_number(verdict->step), confirmed,
+                 (unsigned)EXAMINE_CONFIRMATIONS);
+        snprintf(check->explanation, sizeof(check->explanation), "%s", verdict->explanation);
+        break;
+    }
+}
+
+static int run_check(struct examiner *examiner, struct replay_check *check, char *ret_why)
+{
+    const struct program *program = &check->program->document->program;
+    struct examination examination;
+    unsigned confirmed = 0;
+
+    int err = examine_closely(examiner, program, check->subject_index, &examination, ret_why);
+    if (err)
+        return err;
+    check->result = holds(check, &examination) ? REPLAY_PASSED : REPLAY_FAILED;
+    /* What is about to be reported is confirmed first. */
+    if (check->result == REPLAY_FAILED && examination.result == EXAMINED_DIVERGENT) {
+        err =
+            examine_confirm(examiner, program, check->subject_index, examination.verdict.signature,
+                            EXAMINE_CONFIRMATIONS, &confirmed, ret_why);
+        if (err)
+            return err;
+    }
+    describe(check, &examination, confirmed);
+    return 0;
+}
+
+int replay_work(struct worker *worker, char *ret_why)
+{
+    struct replay *replay = worker->context;
+
+    for (size_t i = worker->index; i < replay->nchecks && !workers_stopping(); i += worker->count) {
+        if (replay->checks[i].result == REPLAY_SKIPPED)
+            continue;
+        status_show("replay: check %zu of %zu, %s", i + 1, replay->nchecks,
+                    replay->checks[i].program->document->name);
+        int err = run_check(worker->examiner, &replay->checks[i], ret_why);
+        if (err)
+            return err == -EINTR ? 0 : err;
+    }
+    return 0;
+}
+
+static void write_escaped(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '&')
+            fputs("&amp;", out);
+        else if (c == '<')
+            fputs("&lt;", out);
+        else if (c == '>')
+            fputs("&gt;", out);
+        else if (c == '"')
+            fputs("&quot;", out);
+        else if (c >= 0x20 || c == '\t' || c == '\n')
+            fputc(c, out);
+    }
+}
+
+static void write_case(FILE *out, const struct replay_check *check)
+{
+    fputs("  <testcase classname=\"", out);
+    write_escaped(out, check->subject->name);
+    fputs("\" name=\"", out);
+    write_escaped(out, check->program->path);
+    fputs("\">", out);
+    if (check->result == REPLAY_FAILED) {
+        fputs("<failure message=\"expected ", out);
+        write_escaped(out, check->expected);
+        fputs(", got ", out);
+        write_escaped(out, check->got);
+        fputs("\">", out);
+        write_escaped(out, check->explanation);
+        fputs("</failure>", out);
+    } else if (check->result != REPLAY_PASSED) {
+        fputs("<skipped message=\"", out);
+        write_escaped(out, check->result == REPLAY_NOT_RUN ? "interrupted" : check->got);
+        fputs("\"/>", out);
+    }
+    fputs("</testcase>\n", out);
+}
+
+int replay_write_junit(const struct replay *replay, const char *path)
+{
+    size_t failed = 0, skipped = 0;
+    FILE *out = fopen(path, "we");
+
+    if (!out)
+        return -1;
+    for (size_t i = 0; i < replay->nchecks; i++) {
+        failed += replay->checks[i].result == REPLAY_FAILED;
+        skipped += replay->checks[i].result == REPLAY_SKIPPED ||
+                   replay->checks[i].result == REPLAY_NOT_RUN;
+    }
+    fprintf(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    fprintf(out,
+            "<testsuite name=\"epdiff replay\" tests=\"%zu\" failures=\"%zu\" skipped=\"%zu\">\n",
+            replay->nchecks, failed, skipped);
+    for (size_t i = 0; i < replay->nchecks; i++)
+        write_case(out, &replay->checks[i]);
+    fprintf(out, "</testsuite>\n");
+    bool bad = ferror(out);
+    return fclose(out) != 0 || bad ? -1 : 0;
+}
+
+void replay_free(struct replay *replay)
+{
+    for (size_t i = 0; i < replay->nprograms; i++)
+        free(replay->programs[i].document);
+    free(replay->programs);
+    free(replay->checks);
+}

@@ -1,0 +1,277 @@
+/* Rules about what stands in the results alone: errors, crashes, numbers, order. */
+#include "oracle/inquiry.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+static void give(struct inquiry *inquiry, enum hazard hazard)
+{
+    inquiry->verdict->hazard = hazard;
+}
+
+/* True if the call passes a pointer that the kernel refuses: its event or its buffer. */
+static bool has_bad_pointer(const struct step *step)
+{
+    const struct op_info *op = &op_table[step->op];
+    for (unsigned i = 0; i < op->nargs; i++) {
+        if (op->args[i] == ARG_EVENT && (step->args[i] == EVENT_NULL || step->args[i] == EVENT_BADPTR))
+            return true;
+        if (op->args[i] == ARG_BUFFER && step->args[i] != BUFFER_GOOD)
+            return true;
+    }
+    return false;
+}
+
+/* C2: the layer read through a pointer that the kernel would have refused. F3: stuck in the child of a fork. */
+bool explain_end(struct inquiry *inquiry)
+{
+    if (inquiry->difference->kind != DIFFERENCE_END)
+        return false;
+    const struct trace *subject = inquiry->story->traces[SUBJECT];
+    struct text *text = &inquiry->text;
+    if (subject->end == RUN_COMPLETE) {
+        text_append(text, "The run of the subject ends well, but natively ");
+        say_step(inquiry, "the", inquiry->observer);
+        text_append(text, inquiry->verdict->class == CLASS_HANG ? " hangs." : " crashes.");
+        return true;
+    }
+    if (subject->end == RUN_HUNG) {
+        bool child = story_process(inquiry->story, inquiry->observer) != 0;
+        say_step(inquiry, "The", inquiry->observer);
+        text_append(text, " never comes out of the subject");
+        if (subject->end_syscall >= 0)
+            text_append(text, ": it sleeps in system call %ld, which it did not ask for",
+                        subject->end_syscall);
+        text_append(text, child ? ". It runs in a forked child." : ".");
+        give(inquiry, child ? HAZARD_F3 : HAZARD_NONE);
+        return true;
+    }
+    say_step(inquiry, "The", inquiry->observer);
+    text_append(text, " dies of ");
+    text_append_signal(text, subject->end_signal);
+    if (has_bad_pointer(inquiry_step(inquiry, inquiry->observer))) {
+        text_append(text, ": it passes a bad pointer, for which the kernel returns EFAULT, and the "
+                          "subject reads through it.");
+        give(inquiry, HAZARD_C2);
+    } else {
+        text_append(text, " under the subject.");
+    }
+    return true;
+}
+
+/* An ADD of one instance to another whose paths or loops the kernel refuses, not an argument that it refuses. */
+static bool nesting_is_refused(const struct inquiry *inquiry)
+{
+    const struct step *step = inquiry_step(inquiry, inquiry->observer);
+    const struct world *world = story_world(inquiry->story, NATIVE, inquiry->observer);
+    int instance = world_file_of_arg(world, step, 0);
+    int file = world_file_of_arg(world, step, 2);
+    return step_is_ctl_op(step, EPOLL_CTL_ADD) && instance != WORLD_FILE_NONE &&
+           file != WORLD_FILE_NONE && instance != file &&
+           world->files[instance].kind == FILE_EPOLL && world->files[file].kind == FILE_EPOLL &&
+           step->args[3] >= 0 && ((uint32_t)step->args[3] & EPOLLEXCLUSIVE) == 0;
+}
+
+static enum hazard hazard_of_withheld(const struct inquiry *inquiry)
+{
+    switch (inquiry->native_err) {
+    case EFAULT:
+        return HAZARD_C2;
+    case EEXIST:
+    case ENOENT:
+    case EPERM:
+        return HAZARD_C3;
+    case ELOOP:
+    case ENOSPC:
+        return HAZARD_C6;
+    case EINVAL:
+        return nesting_is_refused(inquiry) ? HAZARD_C6 : HAZARD_C1;
+    default:
+        return HAZARD_C1;
+    }
+}
+
+static void say_withheld(struct inquiry *inquiry, enum hazard hazard)
+{
+    struct text *text = &inquiry->text;
+    say_step(inquiry, "The", inquiry->observer);
+    text_append(text, " fails with ");
+    text_append_errno(text, inquiry->native_err);
+    text_append(text, " natively; the subject returns success");
+    switch (hazard) {
+    case HAZARD_C2:
+        text_append(text, " without having read the event that the call passes");
+        break;
+    case HAZARD_C3:
+        text_append(text, ", and a caller that probes for this error never takes its fallback");
+        break;
+    case HAZARD_C6:
+        text_append(text, " and leaves loops and limits to the time when it carries it out");
+        break;
+    default:
+        text_append(text, " before it knows");
+        break;
+    }
+    switch (inquiry->verdict->class) {
+    case CLASS_ERRNO_LATE:
+        text_append(text, ". The error surfaces at a later call.");
+        break;
+    case CLASS_ERRNO_MASKED:
+        text_append(text, ". The kernel lists its data all the same: it was carried out as another "
+                          "operation.");
+        break;
+    default:
+        text_append(text, ". The error never surfaces.");
+        break;
+    }
+}
+
+/* C1, C2, C3, C6: a ctl fails natively and the subject says that it succeeded. C4: both fail, differently. */
+bool explain_call_error(struct inquiry *inquiry)
+{
+    if (!step_is_ctl(inquiry_step(inquiry, inquiry->observer)) || inquiry->native_err == 0)
+        return false;
+    inquiry->culprit = (int)inquiry->observer;
+    if (inquiry->subject_err != 0) {
+        give(inquiry, HAZARD_C4);
+        say_step(inquiry, "The", inquiry->observer);
+        text_append(&inquiry->text, " has more than one fault. The kernel's order of checks gives ");
+        text_append_errno(&inquiry->text, inquiry->native_err);
+        text_append(&inquiry->text, ", the subject gives ");
+        text_append_errno(&inquiry->text, inquiry->subject_err);
+        text_append(&inquiry->text, ".");
+        return true;
+    }
+    enum hazard hazard = hazard_of_withheld(inquiry);
+    give(inquiry, hazard);
+    say_withheld(inquiry, hazard);
+    return true;
+}
+
+/* C13: a call that succeeds leaves errno changed. */
+bool explain_errno_clobbered(struct inquiry *inquiry)
+{
+    if (inquiry->difference->kind != DIFFERENCE_RESULT || inquiry->native_err != 0 ||
+        inquiry->subject_err != 0 || inquiry->verdict->class != CLASS_ERRNO_WRONG)
+        return false;
+    int native = inquiry->story->traces[NATIVE]->steps[inquiry->observer].err;
+    int subject = inquiry->story->traces[SUBJECT]->steps[inquiry->observer].err;
+    give(inquiry, HAZARD_C13);
+    say_step(inquiry, "The", inquiry->observer);
+    text_append(&inquiry->text, " succeeds and leaves errno ");
+    if (subject != 0) {
+        text_append(&inquiry->text, "at ");
+        text_append_errno(&inquiry->text, subject);
+        text_append(&inquiry->text, " under the subject; natively ");
+    } else {
+        text_append(&inquiry->text, "alone under the subject; natively ");
+    }
+    if (native != 0)
+        text_append_errno(&inquiry->text, native);
+    else
+        text_append(&inquiry->text, "it leaves errno alone");
+    text_append(&inquiry->text, ".");
+    return true;
+}
+
+/* Errors that no epoll call has of itself: they are those of a ring, a device or a non-blocking attempt. */
+static bool is_foreign(int err)
+{
+    return err == ENODEV || err == ENOTTY || err == ENOSYS || err == EAGAIN || err == ECANCELED ||
+           err == EBUSY;
+}
+
+/* C14, C15, D7, I1: a call fails under the subject for what the subject did inside it. */
+bool explain_polluted(struct inquiry *inquiry)
+{
+    if (inquiry->observed != CLASS_ERRNO_PHANTOM)
+        return false;
+    enum op_effect effect = op_table[inquiry_step(inquiry, inquiry->observer)->op].effect;
+    bool epoll = effect == EFFECT_CTL || effect == EFFECT_WAIT || effect == EFFECT_POLL;
+    const char *why;
+    if (epoll && is_foreign(inquiry->subject_err)) {
+        give(inquiry, HAZARD_C15);
+        why = "an error of the subject's own means, not of the call";
+    } else if (epoll && inquiry->subject_err == EINTR) {
+        give(inquiry, HAZARD_D7);
+        why = "though nothing interrupted the call itself";
+    } else if (!epoll && (inquiry->subject_err == EMFILE || inquiry->subject_err == ENFILE)) {
+        give(inquiry, HAZARD_I1);
+        why = "for the subject holds descriptors of its own";
+    } else if (!epoll) {
+        give(inquiry, HAZARD_C14);
+        why = "which is not its own error but that of an operation carried out inside it";
+    } else {
+        return false;
+    }
+    say_step(inquiry, "The", inquiry->observer);
+    text_append(&inquiry->text, " succeeds natively and fails under the subject with ");
+    text_append_errno(&inquiry->text, inquiry->subject_err);
+    text_append(&inquiry->text, ", %s.", why);
+    return true;
+}
+
+/* An earlier ctl of the same batch whose error was withheld. *ret_own: it was on the culprit's own target. */
+static int find_dropper(const struct inquiry *inquiry, bool *ret_own)
+{
+    const struct story *story = inquiry->story;
+    for (unsigned k = (unsigned)inquiry->culprit; k-- > 0;) {
+        const struct step *step = inquiry_step(inquiry, k);
+        if (step->actor != inquiry->ctl.actor)
+            continue;
+        if (op_table[step->op].effect == EFFECT_WAIT)
+            return INQUIRY_NONE; /* the batch before */
+        if (!step_is_ctl(step) || story_succeeded(story, NATIVE, k) ||
+            !story_succeeded(story, SUBJECT, k))
+            continue;
+        struct ctl failed;
+        story_read_ctl(story, k, &failed);
+        *ret_own = failed.number == inquiry->ctl.number &&
+                   file_key_equal(failed.instance, inquiry->ctl.instance);
+        return (int)k;
+    }
+    return INQUIRY_NONE;
+}
+
+/* C7: the operation that this one rests on failed unseen. C10: an error before it ended the batch. */
+bool explain_dropped(struct inquiry *inquiry)
+{
+    bool own = false;
+    if (inquiry->culprit < 0 || !inquiry->late)
+        return false;
+    int dropper = find_dropper(inquiry, &own);
+    if (dropper < 0)
+        return false;
+    give(inquiry, own ? HAZARD_C7 : HAZARD_C10);
+    say_step(inquiry, "The", (unsigned)dropper);
+    text_append(&inquiry->text, " failed unseen in the batch");
+    text_append(&inquiry->text, own ? ", and " : " and ended it before ");
+    say_step(inquiry, "the", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, own ? " rests on it" : " was carried out");
+    say_consequence(inquiry);
+    return true;
+}
+
+/* I1: the program's numbers are not those that it has natively. */
+bool explain_numbers(struct inquiry *inquiry)
+{
+    if (inquiry->observed != CLASS_FD_TABLE)
+        return false;
+    give(inquiry, HAZARD_I1);
+    text_append(&inquiry->text, "The subject takes or keeps a descriptor that natively is free: ");
+    say_difference(inquiry);
+    text_append(&inquiry->text, ".");
+    return true;
+}
+
+/* E1: when a registration reached the kernel decides its place in the ready list. */
+bool explain_order(struct inquiry *inquiry)
+{
+    if (inquiry->difference->kind != DIFFERENCE_ORDER)
+        return false;
+    give(inquiry, HAZARD_E1);
+    say_step(inquiry, "The", inquiry->observer);
+    text_append(&inquiry->text, " hands out the same events as natively in another order: the ready "
+                                "list is in the order in which the registrations became ready.");
+    return true;
+}

@@ -1,0 +1,301 @@
+/* Rules about an operation that was not carried out when it was called: what moved under it, and who could see it. */
+#include "oracle/inquiry.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/epoll.h>
+
+static void give(struct inquiry *inquiry, enum hazard hazard)
+{
+    inquiry->verdict->hazard = hazard;
+}
+
+static bool culprit_is_late(const struct inquiry *inquiry)
+{
+    return inquiry->culprit >= 0 && inquiry->late;
+}
+
+static const struct step *observation(const struct inquiry *inquiry)
+{
+    return inquiry_step(inquiry, inquiry->observer);
+}
+
+/* "The ADD of step 3 was still pending …" has a time only where evidence gives one. */
+static void say_carried(struct inquiry *inquiry)
+{
+    if (inquiry->carried > inquiry->culprit)
+        text_append(&inquiry->text, "It was carried out at step %u",
+                    step_number((unsigned)inquiry->carried));
+    else
+        text_append(&inquiry->text, "It was carried out later or not at all");
+}
+
+/* A5, A6, A4: two threads hand a descriptor over, and the second is faster than the first's pending operation. */
+bool explain_handoff(struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) || inquiry->victim < 0 || inquiry->astray)
+        return false;
+    unsigned culprit = (unsigned)inquiry->culprit;
+    unsigned victim = (unsigned)inquiry->victim;
+    bool same_process = story_process(inquiry->story, victim) == inquiry->ctl.process;
+    if (inquiry_step(inquiry, victim)->actor == inquiry->ctl.actor ||
+        (!same_process && inquiry->fork >= 0))
+        return false;
+    enum hazard hazard = inquiry->ctl.op == EPOLL_CTL_ADD   ? HAZARD_A6
+                         : inquiry->ctl.op == EPOLL_CTL_DEL ? HAZARD_A5
+                                                            : HAZARD_A4;
+    give(inquiry, same_process ? hazard : HAZARD_A10);
+    say_step(inquiry, "The", culprit);
+    text_append(&inquiry->text, " by %s was pending when %s came to ",
+                inquiry_actor(inquiry, culprit), inquiry_actor(inquiry, victim));
+    say_step(inquiry, "the", victim);
+    text_append(&inquiry->text, ": the kernel got the two in the wrong order");
+    say_consequence(inquiry);
+    return true;
+}
+
+static enum hazard hazard_of_target_door(const struct inquiry *inquiry)
+{
+    const struct step *closer = inquiry_step(inquiry, (unsigned)inquiry->target.closer);
+    if (closer->op != OP_CLOSE)
+        return HAZARD_B3;
+    if (closer->actor != inquiry->ctl.actor)
+        return HAZARD_B8;
+    if (inquiry->target.opener >= 0)
+        return HAZARD_B2;
+    return inquiry->target.alive ? HAZARD_B4 : HAZARD_B1;
+}
+
+/* "… when number 4 was the eventfd of step 5". Cites the opener. */
+static void say_next_owner(struct inquiry *inquiry, int number, int opener)
+{
+    text_append(&inquiry->text, "number %d was what", number);
+    say_step(inquiry, " the", (unsigned)opener);
+    text_append(&inquiry->text, " made of it");
+}
+
+static void say_fate_of_number(struct inquiry *inquiry, const struct door *door, int number)
+{
+    if (door->opener >= 0 && door->opener != door->closer) {
+        say_carried(inquiry);
+        text_append(&inquiry->text, ", when ");
+        say_next_owner(inquiry, number, door->opener);
+    } else if (door->opener >= 0) {
+        say_carried(inquiry);
+        text_append(&inquiry->text, ", when number %d named another file", number);
+    } else if (door->alive) {
+        text_append(&inquiry->text,
+                    "Another reference keeps the file alive and natively its registration with it, "
+                    "but no operation reaches it through number %d any more",
+                    number);
+    } else {
+        text_append(&inquiry->text, "Nothing had number %d when the operation was due", number);
+    }
+}
+
+/* B1, B2, B3, B4, B8: the target's number was taken from it while the operation was pending. */
+bool explain_target_door(struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) || inquiry->target.closer < 0)
+        return false;
+    const struct door *door = &inquiry->target;
+    enum hazard hazard = hazard_of_target_door(inquiry);
+    give(inquiry, hazard);
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    if (hazard == HAZARD_B3) {
+        text_append(&inquiry->text, " was pending when ");
+        say_step(inquiry, "the", (unsigned)door->closer);
+        text_append(&inquiry->text, ", which is not close(2), took number %d from",
+                    inquiry->ctl.number);
+        say_file(inquiry, " the", inquiry->ctl.file);
+    } else if (hazard == HAZARD_B8) {
+        text_append(&inquiry->text, " was pending in thread %s when",
+                    inquiry_actor(inquiry, (unsigned)inquiry->culprit));
+        say_step(inquiry, " the", (unsigned)door->closer);
+        text_append(&inquiry->text, " by thread %s took number %d from",
+                    inquiry_actor(inquiry, (unsigned)door->closer), inquiry->ctl.number);
+        say_file(inquiry, " the", inquiry->ctl.file);
+    } else {
+        say_file(inquiry, " named the", inquiry->ctl.file);
+        text_append(&inquiry->text, " that");
+        say_step(inquiry, " the", (unsigned)door->closer);
+        text_append(&inquiry->text, " closed");
+    }
+    text_append(&inquiry->text, ". ");
+    say_fate_of_number(inquiry, door, inquiry->ctl.number);
+    say_consequence(inquiry);
+    return true;
+}
+
+/* B3, B5, B6, B7: the number of the epoll fd was taken from it while the operation was pending. */
+bool explain_epfd_door(struct inquiry *inquiry)
+{
+    const struct door *door = &inquiry->epfd;
+    if (!culprit_is_late(inquiry) || door->closer < 0)
+        return false;
+    const struct step *closer = inquiry_step(inquiry, (unsigned)door->closer);
+    if (closer->op == OP_DUP2 || closer->op == OP_DUP3)
+        give(inquiry, HAZARD_B7);
+    else if (closer->op != OP_CLOSE)
+        give(inquiry, HAZARD_B3);
+    else
+        give(inquiry, door->opener >= 0 ? HAZARD_B6 : HAZARD_B5);
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " was pending on epoll fd %d when", inquiry->ctl.epfd);
+    say_step(inquiry, " the", (unsigned)door->closer);
+    text_append(&inquiry->text, " took the number from its instance. ");
+    say_fate_of_number(inquiry, door, inquiry->ctl.epfd);
+    say_consequence(inquiry);
+    return true;
+}
+
+/*
+ * F1: pending at a fork by its own thread, and then done in both processes or seen undone in the other.
+ * A10: the same with a fork by another thread, whose child has no part in the list.
+ */
+bool explain_fork(struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) || inquiry->fork < 0)
+        return false;
+    unsigned culprit = (unsigned)inquiry->culprit;
+    bool elsewhere = story_process(inquiry->story, inquiry->observer) != inquiry->ctl.process;
+    bool repeated = inquiry->again || (inquiry->observed == CLASS_ERRNO_PHANTOM &&
+                                       (inquiry->subject_err == EEXIST ||
+                                        inquiry->subject_err == ENOENT));
+    if (!elsewhere && !repeated)
+        return false;
+    unsigned fork = (unsigned)inquiry->fork;
+    bool own = inquiry_step(inquiry, fork)->actor == inquiry->ctl.actor;
+    give(inquiry, own ? HAZARD_F1 : HAZARD_A10);
+    if (own)
+        inquiry->verdict->class = CLASS_PROCESS;
+    say_step(inquiry, "The", culprit);
+    text_append(&inquiry->text, " was pending at ");
+    say_step(inquiry, "the", fork);
+    if (!own)
+        text_append(&inquiry->text, " by %s, whose child has no part in %s's pending operations",
+                    inquiry_actor(inquiry, fork), inquiry_actor(inquiry, culprit));
+    else if (repeated)
+        text_append(&inquiry->text, ", and both processes carried it out on the shared instance");
+    else
+        text_append(&inquiry->text, ", and only one of the processes knows of it");
+    say_consequence(inquiry);
+    return true;
+}
+
+/* A10: the instance is shared with a process that looks while the operation is pending. */
+bool explain_process(struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) ||
+        story_process(inquiry->story, inquiry->observer) == inquiry->ctl.process)
+        return false;
+    give(inquiry, HAZARD_A10);
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " by %s is pending in its process, and %s shares the instance",
+                inquiry_actor(inquiry, (unsigned)inquiry->culprit),
+                inquiry_actor(inquiry, inquiry->observer));
+    say_consequence(inquiry);
+    return true;
+}
+
+/* A7, A8: the observer looks at the instance by another road than a wait on the number that the ctl used. */
+bool explain_indirect(struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) || inquiry->flush_failed)
+        return false;
+    const struct step *step = observation(inquiry);
+    enum op_effect effect = op_table[step->op].effect;
+    if (effect != EFFECT_POLL && effect != EFFECT_WAIT)
+        return false;
+    const struct world *world = story_world(inquiry->story, NATIVE, inquiry->observer);
+    int file = world_file_of_arg(world, step, 0);
+    bool same_instance = file_key_equal(story_file(world, file), inquiry->ctl.instance);
+    bool same_number = world_number(world, step, 0) == inquiry->ctl.epfd;
+    if (effect == EFFECT_WAIT && same_instance && same_number)
+        return false;
+    bool inner = effect == EFFECT_WAIT && !same_instance && step->actor == inquiry->ctl.actor;
+    give(inquiry, inner ? HAZARD_A8 : HAZARD_A7);
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    if (effect == EFFECT_POLL)
+        text_append(&inquiry->text, " is pending while its instance is looked at by other means "
+                                    "than a wait");
+    else if (same_instance)
+        text_append(&inquiry->text, " on epoll fd %d is pending while its instance is waited on by "
+                                    "another number",
+                    inquiry->ctl.epfd);
+    else
+        text_append(&inquiry->text, " is pending on an inner instance while %s waits on an outer one",
+                    inquiry_actor(inquiry, inquiry->observer));
+    say_consequence(inquiry);
+    return true;
+}
+
+/* A1, A3, A4: another thread waits on the instance while the operation is pending. */
+bool explain_thread(struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) || observation(inquiry)->actor == inquiry->ctl.actor ||
+        story_process(inquiry->story, inquiry->observer) != inquiry->ctl.process)
+        return false;
+    const char *what = "is not registered yet";
+    enum hazard hazard = HAZARD_A1;
+    if (inquiry->ctl.op == EPOLL_CTL_DEL) {
+        hazard = HAZARD_A3;
+        what = "is still registered";
+    } else if (inquiry->ctl.op == EPOLL_CTL_MOD) {
+        hazard = HAZARD_A4;
+        what = "is still registered as before";
+    }
+    give(inquiry, hazard);
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " is pending in thread %s",
+                inquiry_actor(inquiry, (unsigned)inquiry->culprit));
+    say_file(inquiry, ": the", inquiry->ctl.file);
+    text_append(&inquiry->text, " %s when thread %s looks", what,
+                inquiry_actor(inquiry, inquiry->observer));
+    say_consequence(inquiry);
+    return true;
+}
+
+/* The kernel lists the same registrations on both sides when the step is over. */
+static bool lists_agree(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+    const struct trace_snapshot *native =
+        story_list(story, NATIVE, inquiry->step, inquiry->ctl.instance);
+    const struct trace_snapshot *subject =
+        story_list(story, SUBJECT, inquiry->step, inquiry->ctl.instance);
+    if (native == NULL || subject == NULL || native->nitems != subject->nitems)
+        return false;
+    for (unsigned i = 0; i < native->nitems; i++) {
+        const struct trace_item *a = &story->traces[NATIVE]->items[native->first + i];
+        const struct trace_item *b = &story->traces[SUBJECT]->items[subject->first + i];
+        if (a->number != b->number || a->data != b->data)
+            return false;
+    }
+    return true;
+}
+
+/* E2, E4, E5: the lists agree, so it is what the registration's mode makes of the time at which it came. */
+bool explain_readiness(struct inquiry *inquiry)
+{
+    if (inquiry->culprit < 0 || !inquiry->story->evidence || inquiry->flush_failed ||
+        inquiry->astray || !lists_agree(inquiry))
+        return false;
+    const char *why;
+    if (inquiry->ctl.events & EPOLLET) {
+        give(inquiry, HAZARD_E2);
+        why = "edge-triggered: the edge came at another time than natively or was used up";
+    } else if (inquiry->ctl.events & EPOLLONESHOT) {
+        give(inquiry, HAZARD_E4);
+        why = "one-shot: it was armed at another time than natively";
+    } else if (inquiry->ctl.events & EPOLLEXCLUSIVE) {
+        give(inquiry, HAZARD_E5);
+        why = "exclusive: the order of registrations decides who is woken";
+    } else {
+        return false;
+    }
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " is in the kernel's list on both sides, but it is %s", why);
+    say_consequence(inquiry);
+    return true;
+}
