@@ -222,7 +222,7 @@ static void the_last_thread_ends_its_process(void **state)
                   "p1: epoll_ctl(e0, ADD, v0, EPOLLIN)\n"
                   "p1: pthread_exit()\n"
                   "t1: pthread_exit()\n"
-                  "t1: close(e0)\n",
+                  "t1: v1 = eventfd(0, 0)\n",
                   &program);
     world_init(&world, &program);
     apply_predicted(&world, 0, 6);
