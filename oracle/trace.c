@@ -47,6 +47,7 @@ void trace_reset(struct trace *trace, const struct program *program)
     trace->nsnapshots = 0;
     trace->nitems = 0;
     trace->nfds = 0;
+    trace->ncarried = 0;
     trace->truncated = false;
 }
 

@@ -1,5 +1,6 @@
 /*
- * A trace: what one run of a program let its actors see, step by step. The executor records it, the oracle judges it.
+ * A trace: what one run of a program let its actors see, step by step. The executor records it, the
+ * oracle judges it.
  */
 #ifndef EPDIFF_ORACLE_TRACE_H
 #define EPDIFF_ORACLE_TRACE_H
@@ -8,10 +9,12 @@
 #include "fuzz/program/world.h"
 
 enum {
-    TRACE_ITEMS_MAX = 2048,    /* interest-list entries of one trace, all snapshots together */
+    TRACE_ITEMS_MAX = 2048,     /* interest-list entries of one trace, all snapshots together */
     TRACE_SNAPSHOTS_MAX = 1024, /* snapshots of one trace */
-    TRACE_FDS_MAX = 512,       /* entries of all final fd tables */
+    TRACE_FDS_MAX = 512,        /* entries of all final fd tables */
+    TRACE_CARRIED_MAX = 512,    /* epoll_ctl calls that reached the kernel */
     TRACE_NEVER = -1,
+    TRACE_ACTOR_UNKNOWN = 255,
 };
 
 enum step_state {
@@ -19,8 +22,8 @@ enum step_state {
     STEP_SKIPPED,     /* its actor was blocked in an earlier step, dead, or never born */
     STEP_DONE,        /* it returned; completed_at says during which step */
     STEP_BLOCKED,     /* it was asleep in its own call when the run ended */
-    STEP_DIED,        /* its process or thread ended inside it: exit, _exit, pthread_exit, or a crash */
-    STEP_HUNG,        /* it was stuck inside the subject when the watchdog fired */
+    STEP_DIED, /* its process or thread ended inside it: exit, _exit, pthread_exit, or a crash */
+    STEP_HUNG, /* it was stuck inside the subject when the watchdog fired */
 };
 
 struct trace_event {
@@ -29,18 +32,19 @@ struct trace_event {
 };
 
 struct trace_step {
-    uint8_t state;    /* enum step_state */
-    bool blocked;     /* it was seen asleep in its own call, whether it returned later or not */
+    uint8_t state;        /* enum step_state */
+    bool blocked;         /* it was seen asleep in its own call, whether it returned later or not */
     int16_t completed_at; /* index of the step during which it returned, TRACE_NEVER otherwise */
-    int64_t ret;      /* as the C call; fork and pthread_create: 0 for success */
-    int err;          /* errno after the call, 0 if the call left it alone (it is set to 0 before) */
+    int64_t ret;          /* as the C call; fork and pthread_create: 0 for success */
+    int err; /* errno after the call, 0 if the call left it alone (it is set to 0 before) */
     int fds[PROGRAM_OUTS_MAX];
-    uint64_t digest;  /* of the bytes that a read handed out, or of poll's revents; 0 otherwise */
+    uint64_t digest; /* of the bytes that a read handed out, or of poll's revents; 0 otherwise */
     unsigned nevents;
     struct trace_event events[PROGRAM_EVENTS_MAX];
 };
 
-/* The kernel's own interest list of one epoll fd, from /proc/PID/fdinfo/FD, sorted by (number, data). */
+/* The kernel's own interest list of one epoll fd, from /proc/PID/fdinfo/FD, sorted by (number,
+ * data). */
 struct trace_item {
     int number; /* tfd: */
     uint32_t events;
@@ -48,11 +52,12 @@ struct trace_item {
 };
 
 struct trace_snapshot {
-    int16_t step;     /* taken when this step was over */
-    uint8_t process;  /* main actor of the process whose table was read */
-    bool evidence;    /* taken for explanation only (EXECUTE_EVIDENCE); false: a flush point, compared */
-    int number;       /* the epoll fd */
-    uint16_t first;   /* index of its first item in trace.items */
+    int16_t step;    /* taken when this step was over */
+    uint8_t process; /* main actor of the process whose table was read */
+    bool evidence;  /* taken for explanation only (EXECUTE_EVIDENCE); false: a flush point, compared
+                     */
+    int number;     /* the epoll fd */
+    uint16_t first; /* index of its first item in trace.items */
     uint16_t nitems;
 };
 
@@ -60,8 +65,24 @@ struct trace_snapshot {
 struct trace_fd {
     uint8_t process;
     int number;
-    uint16_t identity;  /* equal for numbers with the same /proc link target; numbered by first appearance */
-    char what[22];      /* the link target without its inode: "pipe", "socket", "anon_inode:[eventpoll]" … */
+    uint16_t identity; /* equal for numbers with the same /proc link target; numbered by first
+                          appearance */
+    char what[22]; /* the link target without its inode: "pipe", "socket", "anon_inode:[eventpoll]"
+                      … */
+};
+
+/*
+ * One epoll_ctl that really reached the kernel, as the witness behind the subject saw it: when,
+ * from whom, and what came of it. A subject that takes another road to the kernel than libc leaves
+ * none.
+ */
+struct trace_carried {
+    int16_t step;  /* the step during which it was made */
+    uint8_t actor; /* whose thread made it; TRACE_ACTOR_UNKNOWN for a thread of the subject */
+    int epfd, op, number;
+    uint64_t data; /* of ADD and MOD: the number of the step that called for it; 0 if the kernel
+                      said EFAULT */
+    int err;       /* 0: success */
 };
 
 enum process_state {
@@ -72,8 +93,8 @@ enum process_state {
 };
 
 struct trace_process {
-    uint8_t state;  /* enum process_state */
-    bool reaped;    /* its parent waited for it */
+    uint8_t state; /* enum process_state */
+    bool reaped;   /* its parent waited for it */
     int status;
     int16_t ended_at; /* step during which it ended, or TRACE_NEVER */
 };
@@ -90,7 +111,7 @@ struct trace {
     int16_t end_step;              /* the step at which it crashed or hung, or TRACE_NEVER */
     uint8_t end_actor;             /* the actor that crashed or hung */
     int end_signal;                /* the signal of a crash */
-    long end_syscall;              /* the system call in which a hung actor sleeps, -1 if it is running */
+    long end_syscall; /* the system call in which a hung actor sleeps, -1 if it is running */
     unsigned nsteps;
     struct trace_step steps[PROGRAM_STEPS_MAX];
     struct trace_process processes[PROGRAM_ACTORS_MAX]; /* by main actor of the process */
@@ -100,7 +121,9 @@ struct trace {
     struct trace_item items[TRACE_ITEMS_MAX];
     unsigned nfds;
     struct trace_fd fds[TRACE_FDS_MAX];
-    bool truncated;       /* a limit above was reached: not comparable */
+    unsigned ncarried;
+    struct trace_carried carried[TRACE_CARRIED_MAX]; /* in the order in which they were made */
+    bool truncated;                                  /* a limit above was reached: not comparable */
 };
 
 /* A trace is large: it lives on the heap. Returns NULL when out of memory. Free with trace_free. */
@@ -113,13 +136,14 @@ void trace_reset(struct trace *trace, const struct program *program);
 /* The outcome of a step as the world wants it. A step that did not return comes out as failed. */
 void trace_outcome(const struct trace *trace, unsigned step, struct world_outcome *ret_outcome);
 
-/* The snapshot of epoll fd `number` of `process` when `step` was over, or NULL if none was taken. */
+/* The snapshot of epoll fd `number` of `process` when `step` was over, or NULL if none was taken.
+ */
 const struct trace_snapshot *trace_find_snapshot(const struct trace *trace, unsigned step,
                                                  unsigned process, int number);
 
 /*
- * One line for people about what a step came to: "0", "-1 ENOENT", "4, 5", "nothing", "EPOLLIN of step 3", "blocks".
- * As snprintf.
+ * One line for people about what a step came to: "0", "-1 ENOENT", "4, 5", "nothing", "EPOLLIN of
+ * step 3", "blocks". As snprintf.
  */
 size_t trace_print_result(const struct trace *trace, unsigned step, char *out, size_t size);
 

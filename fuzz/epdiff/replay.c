@@ -86,7 +86,8 @@ static void describe(struct replay_check *check, const struct examination *exami
             break;
         }
         snprintf(check->got, sizeof(check->got), "%s at step %u, reproduces %u of %u",
-                 verdict->signature, step_number(verdict->step), confirmed, EXAMINE_CONFIRMATIONS);
+                 verdict->signature, step_number(verdict->step), confirmed,
+                 (unsigned)EXAMINE_CONFIRMATIONS);
         snprintf(check->explanation, sizeof(check->explanation), "%s", verdict->explanation);
         break;
     }

@@ -31,6 +31,8 @@ static void prepare_wire(struct run *run)
     wire->fork_error = 0;
     wire->root_ended = 0;
     wire->nreaped = 0;
+    wire->ncarried = 0;
+    wire->now = 0;
 }
 
 static bool step_groups(const struct step *step)
@@ -83,6 +85,7 @@ static void give_order(struct run *run, unsigned first, unsigned last)
         run_watch_actor(run, actor);
         run_watch_actor(run, run_process(run, actor));
     }
+    raw_store(&run->wire->now, last);
     wired->first = first;
     wired->last = last;
     self->step = last;
@@ -259,7 +262,8 @@ static int clear_away(struct run *run, char *ret_why)
             snprintf(ret_why, EXECUTE_WHY_MAX + 1, "a process of a program cannot be killed");
             return -ETIMEDOUT;
         }
-        /* Until `finished`, the root is at least a zombie of the server, so its pid is still this process group's. */
+        /* Until `finished`, the root is at least a zombie of the server, so its pid is still this
+         * process group's. */
         if (wire->actors[0].pid > 0)
             kill(-wire->actors[0].pid, SIGKILL);
         executor_wait_bell(executor, bell, EXECUTOR_POLL_MS);
@@ -287,6 +291,22 @@ static void note_statuses(struct run *run)
         }
         if (crashed)
             trace->end_signal = process->state == PROCESS_SIGNALED ? process->status : 0;
+    }
+}
+
+static void copy_carried(struct run *run)
+{
+    struct trace *trace = run->trace;
+    const struct wire *wire = run->wire;
+
+    trace->ncarried = wire->ncarried < TRACE_CARRIED_MAX ? wire->ncarried : TRACE_CARRIED_MAX;
+    for (unsigned i = 0; i < trace->ncarried; i++) {
+        trace->carried[i] = wire->carried[i].call;
+        trace->carried[i].actor = TRACE_ACTOR_UNKNOWN;
+        for (unsigned a = 0; a < run->program->nactors; a++) {
+            if (wire->actors[a].tid == wire->carried[i].tid)
+                trace->carried[i].actor = (uint8_t)a;
+        }
     }
 }
 
@@ -326,8 +346,10 @@ static int run_whole(struct run *run, char *ret_why)
     int cleared = clear_away(run, ret_why);
     if (cleared)
         return cleared;
-    if (!err)
+    if (!err) {
         note_statuses(run);
+        copy_carried(run);
+    }
     return err;
 }
 

@@ -19,6 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The witness library finds the memory by this name. */
+extern struct wire *epdiff_wire;
+struct wire *epdiff_wire;
+
 static struct wire *wire;
 
 __attribute__((noreturn)) static void die(const char *what)
@@ -68,6 +72,7 @@ static void map_wire(void)
         fprintf(stderr, "epdiff-exec: it is of another build than the tool that started it\n");
         _exit(SERVER_EXIT_HARNESS);
     }
+    epdiff_wire = wire;
 }
 
 static void limit(int resource, rlim_t value)

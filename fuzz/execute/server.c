@@ -69,7 +69,7 @@ __attribute__((format(printf, 2, 3))) static void say(char *ret_why, const char 
 struct environment {
     char **entries;
     unsigned count;
-    char preload[PATH_MAX + 16], policy[64], backend[64], library[PATH_MAX + 16];
+    char preload[2 * PATH_MAX + 64], policy[64], backend[64], library[PATH_MAX + 16];
 };
 
 static bool is_ours(const char *entry)
@@ -95,7 +95,8 @@ static char *sanitizer_entries[] = {
 #endif
     NULL};
 
-static int environment_make(struct environment *env, const struct subject *subject)
+static int environment_make(struct environment *env, const struct subject *subject,
+                            const char *witness)
 {
     unsigned room = 16;
 
@@ -111,10 +112,12 @@ static int environment_make(struct environment *env, const struct subject *subje
     }
     for (char **entry = sanitizer_entries; *entry; entry++)
         env->entries[env->count++] = *entry;
+    /* The witness stands behind the subject: where the subject looks for the next epoll_ctl. */
+    snprintf(env->preload, sizeof(env->preload), "LD_PRELOAD=%s%s%s", subject->library,
+             subject->library[0] ? ":" : "", witness);
+    env->entries[env->count++] = env->preload;
     if (subject->library[0]) {
-        snprintf(env->preload, sizeof(env->preload), "LD_PRELOAD=%s", subject->library);
         snprintf(env->library, sizeof(env->library), "EPDIFF_LIBRARY=%s", subject->library);
-        env->entries[env->count++] = env->preload;
         env->entries[env->count++] = env->library;
     }
     if (subject->kind == SUBJECT_SHIM) {
@@ -192,7 +195,8 @@ static int move_up(int *fd)
     return 0;
 }
 
-static int spawn_server(struct executor *executor, const char *path, char *ret_why)
+static int spawn_server(struct executor *executor, const char *path, const char *witness,
+                        char *ret_why)
 {
     struct environment env = {.entries = NULL};
     int wire_fd = -1;
@@ -206,7 +210,7 @@ static int spawn_server(struct executor *executor, const char *path, char *ret_w
     if (!err)
         err = move_up(&pipe_fds[1]);
     if (!err)
-        err = environment_make(&env, &executor->subject);
+        err = environment_make(&env, &executor->subject, witness);
     if (!err)
         err = spawn_with(executor, path, &env, wire_fd, pipe_fds[1]);
     if (err)
@@ -282,7 +286,8 @@ static int pin_to(int cpu, cpu_set_t *ret_old)
 
 /* The calling thread keeps the CPU: controller and program share it, which makes every hand-off
  * cheap. */
-static int start_pinned(struct executor *executor, const char *path, char *ret_why)
+static int start_pinned(struct executor *executor, const char *path, const char *witness,
+                        char *ret_why)
 {
     cpu_set_t old;
 
@@ -293,7 +298,7 @@ static int start_pinned(struct executor *executor, const char *path, char *ret_w
             return err;
         }
     }
-    int err = spawn_server(executor, path, ret_why);
+    int err = spawn_server(executor, path, witness, ret_why);
     return err ? err : await_server(executor, ret_why);
 }
 
@@ -302,6 +307,7 @@ int executor_start(const struct subject *subject, const struct executor_options 
 {
     char home[PATH_MAX];
     char path[PATH_MAX + 16];
+    char witness[PATH_MAX + 32];
 
     int err = subject_home(home, sizeof(home));
     if (err) {
@@ -314,6 +320,13 @@ int executor_start(const struct subject *subject, const struct executor_options 
         say(ret_why, "no executor: %.400s: %s", path, strerror(-err));
         return err;
     }
+    snprintf(witness, sizeof(witness), "%s/libepdiff-witness.so", home);
+    if (access(witness, R_OK) != 0 || strpbrk(home, " :\t\n")) {
+        err = errno ? -errno : -EINVAL;
+        say(ret_why, "no witness library: %.400s: %s", witness,
+            strpbrk(home, " :\t\n") ? "LD_PRELOAD cannot hold a blank or a colon" : strerror(-err));
+        return err;
+    }
     struct executor *executor = calloc(1, sizeof(*executor));
     if (!executor) {
         say(ret_why, "out of memory");
@@ -324,7 +337,7 @@ int executor_start(const struct subject *subject, const struct executor_options 
     executor->errors = -1;
     if (executor->options.watchdog_ms == 0)
         executor->options.watchdog_ms = EXECUTOR_WATCHDOG_MS;
-    err = start_pinned(executor, path, ret_why);
+    err = start_pinned(executor, path, witness, ret_why);
     if (err) {
         executor_stop(executor);
         return err;

@@ -46,6 +46,12 @@ struct wire_actor {
     uint64_t join_low, join_high; /* a join sleeps in futex on an address between these */
 };
 
+/* An epoll_ctl that reached the kernel, written by the witness library (witness.c). */
+struct wire_carried {
+    int32_t tid;
+    struct trace_carried call;
+};
+
 struct wire_reaped {
     int32_t pid;
     int32_t status; /* as waitpid */
@@ -65,6 +71,9 @@ struct wire {
     uint32_t root_ended; /* server: one of its children has ended */
     uint32_t nreaped;
     struct wire_reaped reaped[WIRE_REAPED_MAX];
+    uint32_t now;      /* controller: index of the step whose turn it is */
+    uint32_t ncarried; /* witness: how many it saw, also those that found no room */
+    struct wire_carried carried[TRACE_CARRIED_MAX];
     int32_t slots[PROGRAM_SLOTS_MAX];
     struct wire_actor actors[PROGRAM_ACTORS_MAX];
     struct program program;

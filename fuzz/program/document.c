@@ -598,7 +598,8 @@ static int parse_into(struct parser *parser, const char *text, size_t length)
     for (size_t at = 0; at < length;) {
         const char *newline = memchr(text + at, '\n', length - at);
         size_t end = newline ? (size_t)(newline - text) : length;
-        struct line line = {.text = text + at, .at = 0, .end = end - at, .number = ++number};
+        number++;
+        struct line line = {.text = text + at, .at = 0, .end = end - at, .number = number};
         if (line.end > 0 && line.text[line.end - 1] == '\r')
             line.end--;
         int err = parse_line(parser, &line);

@@ -13,7 +13,6 @@ static struct early_report early_dlsym_report;
 void *dlsym(void *restrict handle, const char *restrict name)
 {
     static void *(*next)(void *, const char *);
-    static int depth;
 
     if (next == NULL) {
         /* The version that dlsym has on x86-64 since the first libc there. */
@@ -21,6 +20,8 @@ void *dlsym(void *restrict handle, const char *restrict name)
     }
     /* RTLD_NEXT is what the shim asks for; the test program asks by another handle. */
     if (handle == RTLD_NEXT) {
+        static int depth;
+
         depth++;
         early_expect(&early_dlsym_report, depth, 1);
         if (depth == 1) {

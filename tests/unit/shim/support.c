@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* A body that is not done by then hangs. Generous, for sanitizers on a busy machine. */
-#define BODY_SECONDS_MAX 60
+#define BODY_SECONDS_MAX 30
 
 void check_equal(long long actual, long long expected, const char *text, const char *file, int line)
 {

@@ -23,8 +23,8 @@ static void test_only_intended_names(void **state)
     FILE *names;
 
     (void)state;
-    names = popen(NM " -D --defined-only -f posix " EPBATCH_LIBRARY
-                     " | cut -d ' ' -f 1 | LC_ALL=C sort",
+    names = popen("'" NM "' -D --defined-only -f posix '" EPBATCH_LIBRARY
+                  "' | cut -d ' ' -f 1 | LC_ALL=C sort",
                   "r");
     assert_non_null(names);
     while (fgets(name, sizeof(name), names) != NULL) {

@@ -1,6 +1,7 @@
 /*
  * When memory runs out, no epoll_ctl call may be lost, overtake another, or fail for that reason:
- * what is pending is flushed and the call carried out at once.
+ * what is pending is flushed and the call carried out at once. And a thread that ends must not
+ * leave its list's memory behind.
  */
 #include "shim/batch.h"
 #include "shim/policy.h"
@@ -8,16 +9,22 @@
 #include "tests/unit/shim/fake.h"
 
 #include <limits.h>
+#include <pthread.h>
 
 /* Allocations that still succeed. */
 static int allocations_left = INT_MAX;
 
+/* Allocations that were not freed yet. */
+static int allocations_live;
+
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
+void __real_free(void *memory);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
+void __wrap_free(void *memory);
 
 static bool allocation_fails(void)
 {
@@ -26,6 +33,7 @@ static bool allocation_fails(void)
         return true;
     }
     allocations_left--;
+    allocations_live++;
     return false;
 }
 
@@ -41,7 +49,17 @@ void *__wrap_calloc(size_t count, size_t size)
 
 void *__wrap_realloc(void *memory, size_t size)
 {
-    return allocation_fails() ? NULL : __real_realloc(memory, size);
+    if (allocation_fails()) {
+        return NULL;
+    }
+    allocations_live -= memory != NULL;
+    return __real_realloc(memory, size);
+}
+
+void __wrap_free(void *memory)
+{
+    allocations_live -= memory != NULL;
+    __real_free(memory);
 }
 
 static int setup(void **state)
@@ -155,10 +173,19 @@ static void test_hash_no_entry(void **state)
 /* The first entry of all needs memory for the table as well: this test must run first. */
 static void test_no_table(void **state)
 {
+    int live = allocations_live;
+
     (void)state;
     for (int allocations = 0; allocations < 3; allocations++) {
         fake_reset(state);
         check_no_entry(&policy_hash, 12, allocations);
+        /* naive makes the entry at the first call; a call on one that is not in would be lost. */
+        fake_reset(state);
+        allocations_left = allocations;
+        assert_int_equal(add(&policy_naive, 12, 6), 0);
+        assert_int_equal(fake_calls_made, 1);
+        assert_null(table_find(12));
+        assert_int_equal(allocations_live, live);
     }
     allocations_left = 3;
     policy_hash.created(12);
@@ -195,6 +222,37 @@ static void test_no_growth(void **state)
     }
 }
 
+static pthread_key_t late_key;
+
+/* A destructor of the program that runs after the shim's, and makes a list appear once more. */
+static void late_destructor(void *fd)
+{
+    assert_int_equal(add(&policy_tls, 3, *(int *)fd), 0);
+}
+
+static void *thread_defers(void *fd)
+{
+    assert_int_equal(add(&policy_tls, 3, *(int *)fd), 0);
+    assert_int_equal(pthread_setspecific(late_key, fd), 0);
+    return NULL;
+}
+
+static void test_thread_end_frees(void **state)
+{
+    int fd = 4;
+    int live = allocations_live;
+    pthread_t thread;
+
+    (void)state;
+    policy_tls.start();
+    assert_int_equal(pthread_key_create(&late_key, late_destructor), 0);
+    assert_int_equal(pthread_create(&thread, NULL, thread_defers, &fd), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(allocations_live, live);
+    /* What was pending is lost, not carried out. */
+    assert_int_equal(fake_calls_made, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +264,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_naive_no_entry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hash_no_entry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_growth, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_thread_end_frees, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("shim.memory", tests, NULL, NULL);

@@ -108,12 +108,43 @@ static void test_output(void **state)
     isolate(body_output);
 }
 
-int main(void)
+static char self[4096];
+
+/* In a new program that has no descriptor but the first three. */
+static int fresh_main(void)
+{
+    CHECK_EQUAL(fcntl(STDERR_FILENO + 1, F_GETFD), -1);
+    CHECK_EQUAL(epoll_create1(0), STDERR_FILENO + 1);
+#if !defined(__SANITIZE_THREAD__) /* it has a thread of its own */
+    CHECK_EQUAL(count_tasks(), 1);
+#endif
+    return 0;
+}
+
+static void body_start(void)
+{
+    CHECK_EQUAL(close_range(STDERR_FILENO + 1, ~0U, 0), 0);
+    execl(self, self, "--fresh", NULL);
+    CHECK(false);
+}
+
+static void test_start(void **state)
+{
+    (void)state;
+    assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+    isolate(body_start);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_start),
         cmocka_unit_test(test_descriptors_and_threads),
         cmocka_unit_test(test_output),
     };
 
+    if (argc == 2 && strcmp(argv[1], "--fresh") == 0) {
+        return fresh_main();
+    }
     return cmocka_run_group_tests_name("shim.resources", tests, NULL, NULL);
 }

@@ -16,6 +16,9 @@
 #define ROUNDS  300
 #define FORKS   100
 
+/* Pairs of calls before each wait on the shared instance: enough to make a list grow. */
+#define CALLS 20
+
 static int shared_epfd;
 static atomic_bool stop;
 
@@ -40,8 +43,10 @@ static void use_shared_instance(int target)
 {
     struct epoll_event event;
 
-    (void)add(shared_epfd, target, 1);
-    (void)epoll_ctl(shared_epfd, EPOLL_CTL_DEL, target, NULL);
+    for (int call = 0; call < CALLS; call++) {
+        (void)add(shared_epfd, target, 1);
+        (void)epoll_ctl(shared_epfd, EPOLL_CTL_DEL, target, NULL);
+    }
     (void)epoll_wait(shared_epfd, &event, 1, 0);
 }
 

@@ -1,0 +1,442 @@
+/* epdiff fuzz: generate, compare, confirm, shrink, save. */
+#include "fuzz/epdiff/cli.h"
+#include "fuzz/epdiff/findings.h"
+#include "fuzz/epdiff/reduce.h"
+#include "fuzz/epdiff/show.h"
+#include "fuzz/epdiff/status.h"
+#include "fuzz/epdiff/workers.h"
+#include "fuzz/generate/generate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: epdiff fuzz [--subject S]... [--time SEC | --runs N] [--seed N] [-j N] [--out DIR]\n\n"
+    "Generates programs, runs each natively and under every subject, and reports the signatures of "
+    "divergences:\n"
+    "each confirmed in fresh processes, shrunk, and saved as DIR/SUBJECT/SIGNATURE.epd.\n\n"
+    "  --subject S     shim:POLICY[+BACKEND], preload:PATH or native (A/A); several are allowed "
+    "(default: native)\n"
+    "  --time SEC      stop after so many seconds (default 60)\n"
+    "  --runs N        stop after so many programs; the same seed and number give the same "
+    "programs and findings\n"
+    "  --seed N        the seed (default 1)\n"
+    "  -j N            workers (default: one a CPU)\n"
+    "  --out DIR       where findings go (default findings)\n"
+    "  --no-shrink     save findings as they were found\n"
+    "  --contract C    exact (default), or late-error: an error may surface at a later call on the "
+    "same epoll fd\n"
+    "  --strict-order  the order of events counts too\n"
+    "  --watchdog MS   how long an actor may be stuck inside the subject (default 1000)\n"
+    "  --json          findings and summary as JSON lines\n\n"
+    "The last line of stdout is one line of pairs: programs run; divergent, unstable and "
+    "order-only ones; the\n"
+    "fractions with more than one thread, more than one process, a blocked wait that was woken, "
+    "nested instances;\n"
+    "and the share of epoll_ctl calls that the subjects deferred (measured on every 64th "
+    "program).\n\n"
+    "exit status: 0 nothing diverged, 1 a divergence, 2 bad usage, 3 the harness could not do its "
+    "work\n";
+
+enum {
+    DEFERRAL_EVERY = 64, /* programs between two measurements of deferral */
+    STATUS_EVERY_MS = 250,
+};
+
+struct counters {
+    uint64_t programs, divergent, unstable, order;
+    uint64_t threads, processes, woken, nested;
+    uint64_t eligible, deferred;
+};
+
+struct fuzz_command {
+    struct cli_options cli;
+    uint64_t seconds, runs, seed; /* runs 0: until the time is over */
+    const char *folder;
+    bool shrink;
+    uint64_t start_ms, deadline_ms;
+    pthread_mutex_t lock; /* of the counters */
+    struct counters counters;
+    uint64_t status_ms;
+    struct findings findings;
+};
+
+static int parse_options(int argc, char **argv, struct fuzz_command *command, bool *ret_help)
+{
+    static const struct option options[] = {{"subject", required_argument, NULL, 's'},
+                                            {"time", required_argument, NULL, 't'},
+                                            {"runs", required_argument, NULL, 'r'},
+                                            {"seed", required_argument, NULL, 'S'},
+                                            {"out", required_argument, NULL, 'o'},
+                                            {"no-shrink", no_argument, NULL, 'n'},
+                                            {"contract", required_argument, NULL, 'c'},
+                                            {"strict-order", no_argument, NULL, 'O'},
+                                            {"watchdog", required_argument, NULL, 'w'},
+                                            {"json", no_argument, NULL, 'J'},
+                                            CLI_HELP,
+                                            {NULL, 0, NULL, 0}};
+    struct cli_options *cli = &command->cli;
+    bool timed = false;
+    uint64_t number;
+    int option, status = STATUS_OK;
+
+    opterr = 0;
+    while (status == STATUS_OK && (option = getopt_long(argc, argv, "hj:", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            status = cli_add_subject("fuzz", cli, optarg);
+            break;
+        case 't':
+            status = cli_parse_number("fuzz", "--time", optarg, 1, 30 * 86400, &command->seconds);
+            timed = true;
+            break;
+        case 'r':
+            status = cli_parse_number("fuzz", "--runs", optarg, 1, UINT64_MAX / 2, &command->runs);
+            break;
+        case 'S':
+            status = cli_parse_number("fuzz", "--seed", optarg, 0, UINT64_MAX, &command->seed);
+            break;
+        case 'o':
+            command->folder = optarg;
+            break;
+        case 'n':
+            command->shrink = false;
+            break;
+        case 'c':
+            status = cli_parse_contract("fuzz", optarg, &cli->examine.judge);
+            break;
+        case 'O':
+            cli->examine.judge.strict_order = true;
+            break;
+        case 'w':
+            status =
+                cli_parse_number("fuzz", "--watchdog", optarg, 10, CLI_WATCHDOG_MS_MAX, &number);
+            cli->examine.executor.watchdog_ms = (unsigned)number;
+            break;
+        case 'j':
+            status = cli_parse_number("fuzz", "-j", optarg, 1, CLI_JOBS_MAX, &number);
+            cli->jobs = (unsigned)number;
+            break;
+        case 'J':
+            cli->json = true;
+            break;
+        case 'h':
+            *ret_help = true;
+            return STATUS_OK;
+        default:
+            return cli_bad_option("fuzz", argv);
+        }
+    }
+    if (status == STATUS_OK && timed && command->runs) {
+        cli_error("fuzz", "--time and --runs exclude each other, expected one of them");
+        return STATUS_USAGE;
+    }
+    if (status == STATUS_OK && optind < argc) {
+        cli_error("fuzz", "unexpected argument '%s', expected options only", argv[optind]);
+        return STATUS_USAGE;
+    }
+    return status;
+}
+
+static bool time_is_over(const struct fuzz_command *command)
+{
+    return command->deadline_ms && reduce_now_ms() >= command->deadline_ms;
+}
+
+static bool was_woken(const struct trace *trace)
+{
+    for (unsigned i = 0; i < trace->nsteps; i++) {
+        enum op_effect effect = op_table[trace->program->steps[i].op].effect;
+        if ((effect == EFFECT_WAIT || effect == EFFECT_POLL) && trace->steps[i].blocked &&
+            trace->steps[i].completed_at != TRACE_NEVER)
+            return true;
+    }
+    return false;
+}
+
+/* What a program is made of, and what its native run showed, for the fractions of the summary line.
+ */
+static void measure_program(const struct trace *native, struct counters *counters)
+{
+    struct generate_mix mix;
+
+    generate_measure(native->program, &mix);
+    counters->threads = mix.threads;
+    counters->processes = mix.processes;
+    counters->nested = mix.nested;
+    counters->woken = was_woken(native);
+}
+
+static void count_program(struct fuzz_command *command, const struct counters *results)
+{
+    struct counters *counters = &command->counters;
+
+    pthread_mutex_lock(&command->lock);
+    counters->programs++;
+    counters->threads += results->threads;
+    counters->processes += results->processes;
+    counters->nested += results->nested;
+    counters->woken += results->woken;
+    /* A program counts once, whatever the number of subjects. */
+    counters->divergent += results->divergent > 0;
+    counters->unstable += results->divergent == 0 && results->unstable > 0;
+    counters->order += results->divergent == 0 && results->unstable == 0 && results->order > 0;
+    counters->eligible += results->eligible;
+    counters->deferred += results->deferred;
+    uint64_t now = reduce_now_ms();
+    bool show = now - command->status_ms >= STATUS_EVERY_MS;
+    if (show)
+        command->status_ms = now;
+    struct counters shown = *counters;
+    pthread_mutex_unlock(&command->lock);
+    if (show)
+        status_show("fuzz: %" PRIu64 " programs, %" PRIu64 " divergent, %" PRIu64
+                    " unstable, %" PRIu64 " order, %u signatures, %" PRIu64 " s",
+                    shown.programs, shown.divergent, shown.unstable, shown.order,
+                    findings_count(&command->findings), (now - command->start_ms) / 1000);
+}
+
+/* Confirms and shrinks the first program of a signature, and keeps what comes of it. */
+static int pursue(struct fuzz_command *command, struct worker *worker, unsigned subject,
+                  uint64_t index, const struct program *program, const struct verdict *verdict,
+                  bool *ret_confirmed, char *ret_why)
+{
+    struct examination examination;
+    unsigned confirmed = 0;
+
+    int err = examine_confirm(worker->examiner, program, subject, verdict->signature,
+                              EXAMINE_CONFIRMATIONS, &confirmed, ret_why);
+    if (err)
+        return err;
+    *ret_confirmed = confirmed == EXAMINE_CONFIRMATIONS;
+    struct program *small = malloc(sizeof(*small));
+    if (!small) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+        return -ENOMEM;
+    }
+    *small = *program;
+    /* What is confirmed is kept at once: an interruption during the shrinking costs nothing but
+     * size. */
+    findings_store(&command->findings, subject, index, verdict, *ret_confirmed, small,
+                   program->nsteps);
+    if (*ret_confirmed && command->shrink) {
+        err = reduce_program(worker->examiner, small, subject, verdict->signature,
+                             command->deadline_ms, ret_why);
+        if (!err)
+            err = examine_closely(worker->examiner, small, subject, &examination, ret_why);
+        if (!err && examination.result == EXAMINED_DIVERGENT &&
+            strcmp(examination.verdict.signature, verdict->signature) == 0)
+            findings_store(&command->findings, subject, index, &examination.verdict, true, small,
+                           program->nsteps);
+    }
+    free(small);
+    return err;
+}
+
+/* A subject whose quick look was not equal. */
+static int look_closely(struct fuzz_command *command, struct worker *worker, unsigned subject,
+                        uint64_t index, const struct program *program, struct counters *results,
+                        char *ret_why)
+{
+    struct examination examination;
+    bool confirmed = true;
+
+    int err = examine_closely(worker->examiner, program, subject, &examination, ret_why);
+    if (err)
+        return err;
+    if (examination.result == EXAMINED_ORDER) {
+        results->order++;
+        return 0;
+    }
+    if (examination.result != EXAMINED_DIVERGENT) {
+        results->unstable++;
+        return 0;
+    }
+    struct verdict verdict = examination.verdict;
+    if (findings_note(&command->findings, subject, index, &verdict))
+        err = pursue(command, worker, subject, index, program, &verdict, &confirmed, ret_why);
+    if (confirmed)
+        results->divergent++;
+    else
+        results->unstable++;
+    return err;
+}
+
+static int fuzz_program(struct fuzz_command *command, struct worker *worker, uint64_t index,
+                        struct program *program, char *ret_why)
+{
+    struct counters results = {0};
+    bool suspicious[EXAMINE_SUBJECTS_MAX] = {false};
+    const struct trace *native;
+
+    generate_program(command->seed, index, program);
+    int err = examine_native(worker->examiner, program, &native, ret_why);
+    if (!err)
+        measure_program(native, &results);
+    /* All quick looks come first: a close look, and shrinking more so, makes native runs of its
+     * own. */
+    for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
+        struct examination examination = {.result = EXAMINED_EQUAL};
+        err = examine_quick(worker->examiner, program, s, &examination, ret_why);
+        suspicious[s] = examination.result != EXAMINED_EQUAL;
+    }
+    for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
+        if (suspicious[s])
+            err = look_closely(command, worker, s, index, program, &results, ret_why);
+        if (!err && index % DEFERRAL_EVERY == 0)
+            err = examine_deferral(worker->examiner, program, s, &results.eligible,
+                                   &results.deferred, ret_why);
+    }
+    if (!err)
+        count_program(command, &results);
+    return err;
+}
+
+static int fuzz_work(struct worker *worker, char *ret_why)
+{
+    struct fuzz_command *command = worker->context;
+    struct program *program = malloc(sizeof(*program));
+    int err = 0;
+
+    if (!program) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+        return -ENOMEM;
+    }
+    for (uint64_t index = worker->index; !err && !workers_stopping(); index += worker->count) {
+        if ((command->runs && index >= command->runs) || time_is_over(command))
+            break;
+        err = fuzz_program(command, worker, index, program, ret_why);
+    }
+    free(program);
+    return err == -EINTR ? 0 : err;
+}
+
+static int report_finding(const struct fuzz_command *command, const struct finding *finding)
+{
+    const struct subject *subject = &command->cli.subjects[finding->subject];
+    char path[PATH_MAX];
+
+    int err = finding_save(finding, subject, command->seed, command->folder, path, sizeof(path));
+    if (err) {
+        cli_error("fuzz", "--out %s: a finding cannot be saved: %s", command->folder,
+                  strerror(-err));
+        return STATUS_HARNESS;
+    }
+    if (command->cli.json)
+        return show_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:o}", "subject", subject->name,
+                                        "file", path, "program", (json_int_t)finding->index,
+                                        "count", (json_int_t)finding->count, "steps",
+                                        (int)finding->program.nsteps, "verdict",
+                                        show_verdict_json(&finding->verdict)))
+                   ? STATUS_HARNESS
+                   : STATUS_OK;
+    printf("%s: ", subject->name);
+    show_verdict_title(stdout, &finding->verdict);
+    printf("\n");
+    show_wrapped(stdout, finding->verdict.explanation, 118, "  ");
+    printf("  signature %s, seen in %" PRIu64 " programs, %u steps shrunk to %u\n  epdiff run %s\n",
+           finding->verdict.signature, finding->count, finding->original_steps,
+           finding->program.nsteps, path);
+    return STATUS_OK;
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : 0.0;
+}
+
+static int report_summary(const struct fuzz_command *command)
+{
+    const struct counters *c = &command->counters;
+    double seconds = (double)(reduce_now_ms() - command->start_ms) / 1000.0;
+    unsigned signatures = findings_count_confirmed(&command->findings);
+    char subjects[EXAMINE_SUBJECTS_MAX * (SUBJECT_NAME_MAX + 2)] = "";
+
+    for (unsigned s = 0; s < command->cli.nsubjects; s++) {
+        strcat(subjects, s ? "," : "");
+        strcat(subjects, command->cli.subjects[s].name);
+    }
+    if (command->cli.json)
+        return show_json_line(json_pack(
+                   "{s:I, s:I, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s}", "programs",
+                   (json_int_t)c->programs, "divergent", (json_int_t)c->divergent, "signatures",
+                   (int)signatures, "unstable", (json_int_t)c->unstable, "order",
+                   (json_int_t)c->order, "threads", share(c->threads, c->programs), "procs",
+                   share(c->processes, c->programs), "woken", share(c->woken, c->programs),
+                   "nested", share(c->nested, c->programs), "deferred",
+                   share(c->deferred, c->eligible), "seconds", seconds, "seed",
+                   (json_int_t)command->seed, "subjects", subjects))
+                   ? STATUS_HARNESS
+                   : STATUS_OK;
+    printf(
+        "programs=%" PRIu64 " divergent=%" PRIu64 " signatures=%u unstable=%" PRIu64
+        " order=%" PRIu64
+        " threads=%.2f procs=%.2f woken=%.2f nested=%.2f deferred=%.2f seconds=%.1f seed=%" PRIu64
+        " subjects=%s\n",
+        c->programs, c->divergent, signatures, c->unstable, c->order,
+        share(c->threads, c->programs), share(c->processes, c->programs),
+        share(c->woken, c->programs), share(c->nested, c->programs),
+        share(c->deferred, c->eligible), seconds, command->seed, subjects);
+    return STATUS_OK;
+}
+
+static int fuzz(struct fuzz_command *command)
+{
+    char why[EXECUTE_WHY_MAX + 1] = "";
+    unsigned jobs = command->cli.jobs ? command->cli.jobs : workers_default();
+    int status = STATUS_OK;
+
+    command->start_ms = reduce_now_ms();
+    if (!command->runs)
+        command->deadline_ms = command->start_ms + command->seconds * 1000;
+    int err = workers_run(&command->cli, jobs, fuzz_work, command, why);
+    status_clear();
+    /* Whatever ended the run: what was found so far is kept. */
+    findings_sort(&command->findings);
+    for (const struct finding *finding = command->findings.table; finding;
+         finding = finding->hh.next) {
+        int saved = finding->confirmed ? report_finding(command, finding) : STATUS_OK;
+        status = saved != STATUS_OK ? saved : status;
+    }
+    if (report_summary(command) != STATUS_OK)
+        status = STATUS_HARNESS;
+    if (err)
+        return cli_harness_error("fuzz", err, why);
+    if (status == STATUS_OK && command->counters.divergent > 0)
+        status = STATUS_DIVERGED;
+    return status;
+}
+
+int command_fuzz(int argc, char **argv)
+{
+    bool help_wanted = false;
+    struct fuzz_command *command = calloc(1, sizeof(*command));
+    if (!command) {
+        cli_error("fuzz", "out of memory");
+        return STATUS_HARNESS;
+    }
+    command->seconds = 60;
+    command->seed = 1;
+    command->folder = "findings";
+    command->shrink = true;
+    pthread_mutex_init(&command->lock, NULL);
+    findings_init(&command->findings);
+    int status = parse_options(argc, argv, command, &help_wanted);
+    if (status == STATUS_OK && help_wanted) {
+        fputs(help, stdout);
+    } else if (status == STATUS_OK) {
+        cli_catch_interrupts();
+        if (command->cli.nsubjects == 0)
+            status = cli_add_subject("fuzz", &command->cli, "native");
+        if (status == STATUS_OK)
+            status = fuzz(command);
+    }
+    findings_free(&command->findings);
+    pthread_mutex_destroy(&command->lock);
+    free(command);
+    return status;
+}

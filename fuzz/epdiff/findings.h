@@ -1,0 +1,65 @@
+/*
+ * Findings of a fuzzing run: one for each signature and subject, the one with the lowest program
+ * number.
+ */
+#ifndef EPDIFF_EPDIFF_FINDINGS_H
+#define EPDIFF_EPDIFF_FINDINGS_H
+
+#include "fuzz/epdiff/examine.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <uthash.h>
+
+struct finding {
+    char key[SIGNATURE_MAX + 8]; /* "SUBJECT-INDEX signature" */
+    unsigned subject;
+    uint64_t index; /* of the program it was first seen in, of those looked at */
+    uint64_t count; /* programs that showed it */
+    bool confirmed;
+    struct verdict verdict;
+    struct program program; /* shrunk where possible */
+    unsigned original_steps;
+    UT_hash_handle hh;
+};
+
+struct findings {
+    pthread_mutex_t lock;
+    struct finding *table;
+};
+
+void findings_init(struct findings *findings);
+void findings_free(struct findings *findings);
+
+/*
+ * Counts a divergence. Returns true if the caller is to confirm and shrink it: its signature is
+ * new, or this program comes before the one that stands for it. Safe from any thread.
+ */
+bool findings_note(struct findings *findings, unsigned subject, uint64_t index,
+                   const struct verdict *verdict);
+
+/*
+ * Stores what confirming and shrinking came to, unless a program that comes before has been stored
+ * meanwhile. A divergence that did not come again (`confirmed` false) is forgotten. Safe from any
+ * thread.
+ */
+void findings_store(struct findings *findings, unsigned subject, uint64_t index,
+                    const struct verdict *verdict, bool confirmed, const struct program *program,
+                    unsigned original_steps);
+
+/* Orders by subject, then by signature. */
+void findings_sort(struct findings *findings);
+
+/* Signatures noted so far, confirmed or not. Safe from any thread. */
+unsigned findings_count(struct findings *findings);
+
+unsigned findings_count_confirmed(const struct findings *findings);
+
+/*
+ * Writes a finding as DIR/SUBJECT/SIGNATURE.epd, with expectation, origin and explanation. Creates
+ * the folders. Returns 0 with the path in *ret_path (size bytes), or a negative errno.
+ */
+int finding_save(const struct finding *finding, const struct subject *subject, uint64_t seed,
+                 const char *folder, char *ret_path, size_t size);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * libepdiff-witness.so: preloaded behind the subject, on the native side too, it stands where the
+ * subject looks for the next epoll_ctl. It makes the call and writes down when it was made and what
+ * came of it: that is how the oracle knows when a deferred operation was carried out, and with what
+ * result, instead of guessing it from the effects.
+ *
+ * What goes to the kernel by another road (inline system calls, io_uring, an ioctl) it does not
+ * see; the oracle then reasons from the interest lists alone.
+ */
+#include "fuzz/execute/raw.h"
+#include "fuzz/execute/wire.h"
+
+#include <sys/epoll.h>
+
+#define WITNESS_EXPORT __attribute__((visibility("default")))
+
+/* The executor's shared memory. Weak: a program other than the executor has none. */
+extern struct wire *epdiff_wire __attribute__((weak));
+
+static void write_down(long epfd, long op, long fd, const struct epoll_event *event, long result)
+{
+    struct wire *wire = &epdiff_wire ? epdiff_wire : NULL;
+
+    if (!wire)
+        return;
+    uint32_t index = __atomic_fetch_add(&wire->ncarried, 1, __ATOMIC_RELAXED);
+    if (index >= TRACE_CARRIED_MAX)
+        return;
+    /* The kernel reads the event before it looks at anything else: unless it said EFAULT, it can be
+     * read here. */
+    bool readable = op != EPOLL_CTL_DEL && event && result != -EFAULT;
+    wire->carried[index] = (struct wire_carried){
+        .tid = (int32_t)raw_syscall3(SYS_gettid, 0, 0, 0),
+        .call = {.step = (int16_t)raw_load(&wire->now),
+                 .epfd = (int)epfd,
+                 .op = (int)op,
+                 .number = (int)fd,
+                 .data = readable ? event->data.u64 : 0,
+                 .err = result < 0 ? (int)-result : 0},
+    };
+}
+
+static long carry_out(long epfd, long op, long fd, struct epoll_event *event)
+{
+    long result = raw_syscall6(SYS_epoll_ctl, epfd, op, fd, (long)event, 0, 0);
+
+    write_down(epfd, op, fd, event, result);
+    if (result < 0) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
+
+WITNESS_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    return (int)carry_out(epfd, op, fd, event);
+}
+
+/* syscall(2) takes up to six arguments; reading ones that were not passed is what libc's own does.
+ */
+WITNESS_EXPORT long syscall(long number, long a, long b, long c, long d, long e, long f);
+WITNESS_EXPORT long syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (number == SYS_epoll_ctl)
+        return carry_out(a, b, c, (struct epoll_event *)d);
+    long result = raw_syscall6(number, a, b, c, d, e, f);
+    if (result < 0 && result > -4096) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
