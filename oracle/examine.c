@@ -1,5 +1,6 @@
 /* What happened to the culprit between its call and its execution: doors, forks, and where it
  * landed. */
+#include "oracle/deeds.h"
 #include "oracle/inquiry.h"
 
 #include <assert.h>
@@ -84,10 +85,26 @@ static bool is_registration(int op)
     return op == EPOLL_CTL_ADD || op == EPOLL_CTL_MOD;
 }
 
+static const struct deed *culprit_deed(const struct inquiry *inquiry)
+{
+    int deed = deeds_find_last(inquiry->story, (unsigned)inquiry->culprit, inquiry->step);
+    return deed >= 0 ? &inquiry->story->deeds[deed] : NULL;
+}
+
+/* A number that named nothing leads nowhere, not to another file. */
+static bool named_other(struct file_key named, struct file_key meant)
+{
+    return !file_key_none(named) && !file_key_equal(named, meant);
+}
+
 /* True if the registration was carried out on another target than it named. */
 static bool target_is_other(const struct inquiry *inquiry)
 {
     unsigned culprit = (unsigned)inquiry->culprit;
+    if (inquiry->story->witnessed) {
+        const struct deed *deed = culprit_deed(inquiry);
+        return deed != NULL && named_other(deed->file, inquiry->ctl.file);
+    }
     if (inquiry->victim >= 0 && !is_registration(inquiry->ctl.op)) {
         /* The culprit took away what the victim relied on: were theirs two files under one number?
          */
@@ -104,6 +121,10 @@ static bool target_is_other(const struct inquiry *inquiry)
 static bool instance_is_other(const struct inquiry *inquiry)
 {
     struct file_key instance;
+    if (inquiry->story->witnessed) {
+        const struct deed *deed = culprit_deed(inquiry);
+        return deed != NULL && named_other(deed->instance, inquiry->ctl.instance);
+    }
     if (inquiry->carried < 0 || !is_registration(inquiry->ctl.op))
         return false;
     if (story_listed(inquiry->story, SUBJECT, (unsigned)inquiry->carried,
@@ -130,7 +151,7 @@ static bool shows_astray(const struct inquiry *inquiry)
 static bool failed_on_other(const struct inquiry *inquiry)
 {
     int err = inquiry->subject_err;
-    if (!inquiry->flush_failed)
+    if (!inquiry->flush_failed || inquiry->story->witnessed)
         return false;
     if (inquiry->target.opener >= 0)
         return err == EPERM || err == EEXIST || err == ENOENT || err == EINVAL;
@@ -143,7 +164,7 @@ void suspect_examine(struct inquiry *inquiry)
     unsigned culprit = (unsigned)inquiry->culprit;
     story_read_ctl(story, culprit, &inquiry->ctl);
     inquiry->carried = story_carried(story, culprit);
-    inquiry->again = is_registration(inquiry->ctl.op) && story->evidence &&
+    inquiry->again = (is_registration(inquiry->ctl.op) || story->witnessed) && story->evidence &&
                      story_relisted(story, culprit, inquiry->step);
     /* A victim proves that it came late, whatever the lists of the culprit's own target show. */
     inquiry->late = inquiry->carried != (int)culprit || inquiry->again || inquiry->victim >= 0;

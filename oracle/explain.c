@@ -1,4 +1,5 @@
 #include "oracle/explain.h"
+#include "oracle/deeds.h"
 
 #include "fuzz/program/document.h"
 #include "oracle/inquiry.h"
@@ -15,9 +16,9 @@
  */
 static explain_rule *const rules[] = {
     explain_end,        explain_call_error, explain_errno_clobbered, explain_polluted,
-    explain_late_error, explain_handoff,    explain_target_door,     explain_epfd_door,
-    explain_fork,       explain_process,    explain_indirect,        explain_thread,
-    explain_dropped,    explain_readiness,  explain_numbers,         explain_order,
+    explain_late_error, explain_dropped,    explain_handoff,         explain_target_door,
+    explain_epfd_door,  explain_fork,       explain_process,         explain_indirect,
+    explain_thread,     explain_readiness,  explain_numbers,         explain_order,
 };
 
 static const struct trace_step *observation_of(const struct inquiry *inquiry, enum side side)
@@ -61,6 +62,36 @@ static bool error_surfaces(const struct inquiry *inquiry, const struct ctl *ctl)
     return false;
 }
 
+/* True if the call that the actor was in during the step failed with the errno under the subject.
+ */
+static bool call_failed(const struct story *story, unsigned step, unsigned actor, int err)
+{
+    for (unsigned k = step + 1; k-- > 0;) {
+        const struct trace_step *done = &story->traces[SUBJECT]->steps[k];
+        if (story->program->steps[k].actor != actor)
+            continue;
+        return done->state == STEP_DONE && done->ret == -1 && done->err == err;
+    }
+    return false;
+}
+
+/* The deeds of the call tell what became of its error. */
+static enum divergence_class classify_witnessed(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+    for (unsigned i = 0; i < story->ndeeds; i++) {
+        const struct deed *deed = &story->deeds[i];
+        if (deed->ctl != (int)inquiry->observer)
+            continue;
+        if (deed->repaired && deed->err == 0)
+            return CLASS_ERRNO_MASKED;
+        if (deed->err == inquiry->native_err && inquiry->difference->kind != DIFFERENCE_UNPAID &&
+            call_failed(story, deed->step, deed->actor, deed->err))
+            return CLASS_ERRNO_LATE;
+    }
+    return CLASS_ERRNO_LOST;
+}
+
 /* An errno that natively came at the call: does it come later, was it repaired, or is it gone? */
 static enum divergence_class classify_withheld(const struct inquiry *inquiry)
 {
@@ -69,6 +100,8 @@ static enum divergence_class classify_withheld(const struct inquiry *inquiry)
         return CLASS_ERRNO_LOST;
     struct ctl ctl;
     story_read_ctl(story, inquiry->observer, &ctl);
+    if (story->witnessed)
+        return classify_witnessed(inquiry);
     /* An error that was left unpaid did not surface: another of the same kind may have. */
     if (inquiry->difference->kind != DIFFERENCE_UNPAID && error_surfaces(inquiry, &ctl))
         return CLASS_ERRNO_LATE;

@@ -264,7 +264,8 @@ bool explain_dropped(struct inquiry *inquiry)
     bool own = false;
     if (inquiry->culprit < 0 || !inquiry->late)
         return false;
-    int dropper = find_dropper(inquiry, &own);
+    int dropper =
+        inquiry->story->witnessed ? suspect_dropper(inquiry, &own) : find_dropper(inquiry, &own);
     if (dropper < 0)
         return false;
     give(inquiry, own ? HAZARD_C7 : HAZARD_C10);

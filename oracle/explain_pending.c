@@ -179,7 +179,7 @@ bool explain_fork(struct inquiry *inquiry)
     unsigned culprit = (unsigned)inquiry->culprit;
     bool elsewhere = story_process(inquiry->story, inquiry->observer) != inquiry->ctl.process;
     bool repeated =
-        inquiry->again || (inquiry->observed == CLASS_ERRNO_PHANTOM &&
+        inquiry->again || (!inquiry->story->witnessed && inquiry->observed == CLASS_ERRNO_PHANTOM &&
                            (inquiry->subject_err == EEXIST || inquiry->subject_err == ENOENT));
     if (!elsewhere && !repeated)
         return false;

@@ -1,5 +1,7 @@
 #include "oracle/story.h"
 
+#include "oracle/deeds.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -25,6 +27,9 @@ void story_init(struct story *ret_story, const struct trace *native, const struc
 
 void story_free(struct story *story)
 {
+    free(story->deeds);
+    story->deeds = NULL;
+    story->ndeeds = 0;
     for (int side = 0; side < SIDES; side++) {
         free(story->worlds[side]);
         free(story->first_snapshot[side]);
@@ -80,6 +85,8 @@ bool story_replay(struct story *story)
     }
     story->evidence =
         trace_has_evidence(story->traces[NATIVE]) && trace_has_evidence(story->traces[SUBJECT]);
+    if (story->evidence)
+        deeds_collect(story);
     return true;
 }
 
@@ -277,6 +284,10 @@ int story_carried(const struct story *story, unsigned step)
     assert(step_is_ctl(&story->program->steps[step]));
     if (!story->evidence)
         return STORY_UNKNOWN;
+    if (story->witnessed) {
+        int deed = deeds_find(story, step);
+        return deed >= 0 ? (int)story->deeds[deed].step : STORY_NEVER;
+    }
     if (step_is_ctl_op(&story->program->steps[step], EPOLL_CTL_DEL))
         return carried_del(story, step);
     for (unsigned k = step; k < story->program->nsteps; k++) {
@@ -298,6 +309,10 @@ struct file_key story_landed(const struct story *story, unsigned step, int carri
 {
     struct ctl ctl;
     story_read_ctl(story, step, &ctl);
+    if (story->witnessed) {
+        int deed = deeds_find(story, step);
+        return deed >= 0 ? story->deeds[deed].file : ctl.file;
+    }
     if (carried <= (int)step)
         return ctl.file;
     unsigned process = story_process(story, (unsigned)carried);
@@ -347,6 +362,8 @@ bool story_relisted(const struct story *story, unsigned step, unsigned until)
     bool was_listed = false;
     bool was_gone = false;
     bool listed = false;
+    if (story->witnessed)
+        return deeds_repeated(story, step, until);
     for (unsigned k = step; k <= until; k++) {
         listed = story_listed(story, SUBJECT, k, step_number(step), NULL) != NULL;
         was_gone = was_gone || (was_listed && !listed);

@@ -19,10 +19,15 @@ enum {
     STORY_UNKNOWN = -2, /* there is no evidence to tell */
 };
 
+struct deed;
+
 struct story {
     const struct trace *traces[SIDES];
     const struct program *program;
     const struct judge_options *options;
+    bool witnessed; /* `deeds` holds every ctl that reached the subject's kernel: deeds.h */
+    unsigned ndeeds;
+    struct deed *deeds;
     bool evidence; /* both traces list every interest list after every step */
     struct world
         *worlds[SIDES]; /* nsteps + 1 of them: before step k at index k. NULL until needed */
@@ -101,7 +106,8 @@ int story_ended(const struct story *story, unsigned ctl, unsigned until);
 /* True if the ctl natively made or changed a registration. */
 bool story_registered(const struct story *story, unsigned ctl);
 
-/* True if the subject lists the data when `until` is over, and a step between showed it gone. */
+/* True if the ctl was carried out a second time: without a witness, if the subject lists its data
+ * when `until` is over, and a step between showed it gone. */
 bool story_relisted(const struct story *story, unsigned ctl, unsigned until);
 
 /* The registration of (instance, number, file) that is natively live before a step: its ADD or last

@@ -52,12 +52,14 @@ static bool flushed_between(const struct inquiry *inquiry, unsigned ctl, unsigne
 
 /* An event or item that only the subject has: its own registration went wrong, or the one that
  * natively ended it. */
-static int blame_extra(const struct inquiry *inquiry, uint64_t data)
+static int blame_extra(struct inquiry *inquiry, uint64_t data)
 {
     const struct story *story = inquiry->story;
     if (!data_names_ctl(inquiry, data))
         return INQUIRY_NONE;
     unsigned ctl = (unsigned)data - 1;
+    if (story->witnessed)
+        return suspect_extra(inquiry, ctl);
     if (!story_registered(story, ctl) ||
         (story->evidence && story_relisted(story, ctl, inquiry->step)))
         return (int)ctl;
@@ -91,6 +93,8 @@ static int blame_missing(struct inquiry *inquiry, uint64_t data)
     if (!data_names_ctl(inquiry, data))
         return INQUIRY_NONE;
     unsigned ctl = (unsigned)data - 1;
+    if (story->witnessed)
+        return suspect_missing(inquiry, ctl);
     int carried = story_carried(story, ctl);
     if (carried < 0 || carried > (int)inquiry->step ||
         story_listed(story, SUBJECT, inquiry->step, data, NULL) != NULL)
@@ -298,6 +302,12 @@ static int blame_failure(struct inquiry *inquiry, unsigned step, int err)
 {
     int culprit = INQUIRY_NONE;
     bool add = step_is_ctl_op(inquiry_step(inquiry, step), EPOLL_CTL_ADD);
+    if (inquiry->story->witnessed && step == inquiry->observer) {
+        /* The failing call itself: its deed is the flush's last. */
+        culprit = suspect_flush(inquiry, err);
+        inquiry->flush_failed = false;
+        return culprit >= 0 ? culprit : (int)step;
+    }
     if (err == EEXIST && add)
         culprit = blame_collision(inquiry, step);
     else if (err == ENOENT && !add)
@@ -393,6 +403,8 @@ static int blame_flush(struct inquiry *inquiry, int err)
 {
     int best = INQUIRY_NONE;
     unsigned best_rating = 0;
+    if (inquiry->story->witnessed)
+        return suspect_flush(inquiry, err);
     for (unsigned k = 0; k < inquiry->step; k++) {
         unsigned rating = rate_candidate(inquiry, k, err);
         if (rating > best_rating) {
