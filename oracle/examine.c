@@ -1,4 +1,5 @@
-/* What happened to the culprit between its call and its execution: doors, forks, and where it landed. */
+/* What happened to the culprit between its call and its execution: doors, forks, and where it
+ * landed. */
 #include "oracle/inquiry.h"
 
 #include <assert.h>
@@ -21,9 +22,9 @@ static bool file_is_alive(const struct world *world, struct file_key key)
 }
 
 /*
- * Finds the door through which `number` lost `file` after the call and not after `until`. The subject's flush stands
- * before the call that makes it, so a door at the very step that carried the operation out came too late to matter,
- * unless the operation landed elsewhere.
+ * Finds the door through which `number` lost `file` after the call and not after `until`. The
+ * subject's flush stands before the call that makes it, so a door at the very step that carried the
+ * operation out came too late to matter, unless the operation landed elsewhere.
  */
 static struct door find_door(const struct inquiry *inquiry, int number, struct file_key file,
                              unsigned until, bool landed_elsewhere)
@@ -52,7 +53,8 @@ static struct door find_door(const struct inquiry *inquiry, int number, struct f
     return door;
 }
 
-/* A fork of the culprit's process while the culprit was pending; the one that led to the observer, if any did. */
+/* A fork of the culprit's process while the culprit was pending; the one that led to the observer,
+ * if any did. */
 static int find_fork(const struct inquiry *inquiry)
 {
     const struct story *story = inquiry->story;
@@ -87,7 +89,8 @@ static bool target_is_other(const struct inquiry *inquiry)
 {
     unsigned culprit = (unsigned)inquiry->culprit;
     if (inquiry->victim >= 0 && !is_registration(inquiry->ctl.op)) {
-        /* The culprit took away what the victim relied on: were theirs two files under one number? */
+        /* The culprit took away what the victim relied on: were theirs two files under one number?
+         */
         struct ctl victim;
         story_read_ctl(inquiry->story, (unsigned)inquiry->victim, &victim);
         return !file_key_equal(victim.file, inquiry->ctl.file);
@@ -109,7 +112,8 @@ static bool instance_is_other(const struct inquiry *inquiry)
     return !file_key_equal(instance, inquiry->ctl.instance);
 }
 
-/* Without evidence: its event shows, although natively its file is gone and its number another file's. */
+/* Without evidence: its event shows, although natively its file is gone and its number another
+ * file's. */
 static bool shows_astray(const struct inquiry *inquiry)
 {
     bool reused = inquiry->target.opener >= 0 || inquiry->epfd.opener >= 0;
@@ -141,10 +145,10 @@ void suspect_examine(struct inquiry *inquiry)
     inquiry->carried = story_carried(story, culprit);
     inquiry->again = is_registration(inquiry->ctl.op) && story->evidence &&
                      story_relisted(story, culprit, inquiry->step);
-    inquiry->late = inquiry->carried != (int)culprit || inquiry->again;
+    /* A victim proves that it came late, whatever the lists of the culprit's own target show. */
+    inquiry->late = inquiry->carried != (int)culprit || inquiry->again || inquiry->victim >= 0;
     bool carried_before = inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step;
-    unsigned until =
-        carried_before && !inquiry->again ? (unsigned)inquiry->carried : inquiry->step;
+    unsigned until = carried_before && !inquiry->again ? (unsigned)inquiry->carried : inquiry->step;
     bool target_other = target_is_other(inquiry);
     bool instance_other = instance_is_other(inquiry);
     struct door none = {.closer = INQUIRY_NONE, .opener = INQUIRY_NONE};

@@ -14,7 +14,8 @@ static bool has_bad_pointer(const struct step *step)
 {
     const struct op_info *op = &op_table[step->op];
     for (unsigned i = 0; i < op->nargs; i++) {
-        if (op->args[i] == ARG_EVENT && (step->args[i] == EVENT_NULL || step->args[i] == EVENT_BADPTR))
+        if (op->args[i] == ARG_EVENT &&
+            (step->args[i] == EVENT_NULL || step->args[i] == EVENT_BADPTR))
             return true;
         if (op->args[i] == ARG_BUFFER && step->args[i] != BUFFER_GOOD)
             return true;
@@ -22,7 +23,8 @@ static bool has_bad_pointer(const struct step *step)
     return false;
 }
 
-/* C2: the layer read through a pointer that the kernel would have refused. F3: stuck in the child of a fork. */
+/* C2: the layer read through a pointer that the kernel would have refused. F3: stuck in the child
+ * of a fork. */
 bool explain_end(struct inquiry *inquiry)
 {
     if (inquiry->difference->kind != DIFFERENCE_END)
@@ -59,7 +61,8 @@ bool explain_end(struct inquiry *inquiry)
     return true;
 }
 
-/* An ADD of one instance to another whose paths or loops the kernel refuses, not an argument that it refuses. */
+/* An ADD of one instance to another whose paths or loops the kernel refuses, not an argument that
+ * it refuses. */
 static bool nesting_is_refused(const struct inquiry *inquiry)
 {
     const struct step *step = inquiry_step(inquiry, inquiry->observer);
@@ -126,16 +129,20 @@ static void say_withheld(struct inquiry *inquiry, enum hazard hazard)
     }
 }
 
-/* C1, C2, C3, C6: a ctl fails natively and the subject says that it succeeded. C4: both fail, differently. */
+/* C1, C2, C3, C6: a ctl fails natively and the subject says that it succeeded. C4: both fail,
+ * differently. */
 bool explain_call_error(struct inquiry *inquiry)
 {
-    if (!step_is_ctl(inquiry_step(inquiry, inquiry->observer)) || inquiry->native_err == 0)
+    enum difference_kind kind = inquiry->difference->kind;
+    if ((kind != DIFFERENCE_RESULT && kind != DIFFERENCE_UNPAID) || inquiry->native_err == 0 ||
+        !step_is_ctl(inquiry_step(inquiry, inquiry->observer)))
         return false;
     inquiry->culprit = (int)inquiry->observer;
     if (inquiry->subject_err != 0) {
         give(inquiry, HAZARD_C4);
         say_step(inquiry, "The", inquiry->observer);
-        text_append(&inquiry->text, " has more than one fault. The kernel's order of checks gives ");
+        text_append(&inquiry->text,
+                    " has more than one fault. The kernel's order of checks gives ");
         text_append_errno(&inquiry->text, inquiry->native_err);
         text_append(&inquiry->text, ", the subject gives ");
         text_append_errno(&inquiry->text, inquiry->subject_err);
@@ -174,7 +181,8 @@ bool explain_errno_clobbered(struct inquiry *inquiry)
     return true;
 }
 
-/* Errors that no epoll call has of itself: they are those of a ring, a device or a non-blocking attempt. */
+/* Errors that no epoll call has of itself: they are those of a ring, a device or a non-blocking
+ * attempt. */
 static bool is_foreign(int err)
 {
     return err == ENODEV || err == ENOTTY || err == ENOSYS || err == EAGAIN || err == ECANCELED ||
@@ -211,7 +219,23 @@ bool explain_polluted(struct inquiry *inquiry)
     return true;
 }
 
-/* An earlier ctl of the same batch whose error was withheld. *ret_own: it was on the culprit's own target. */
+/* C1: the error that a ctl owes comes at a call that the contract does not name: one on another
+ * instance. */
+bool explain_late_error(struct inquiry *inquiry)
+{
+    if (inquiry->culprit < 0 || !inquiry->flush_failed ||
+        story_succeeded(inquiry->story, NATIVE, (unsigned)inquiry->culprit))
+        return false;
+    give(inquiry, HAZARD_C1);
+    text_append(&inquiry->text, "The error of ");
+    say_step(inquiry, "the", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " is delivered late and to another call");
+    say_consequence(inquiry);
+    return true;
+}
+
+/* An earlier ctl of the same batch whose error was withheld. *ret_own: it was on the culprit's own
+ * target. */
 static int find_dropper(const struct inquiry *inquiry, bool *ret_own)
 {
     const struct story *story = inquiry->story;
@@ -233,7 +257,8 @@ static int find_dropper(const struct inquiry *inquiry, bool *ret_own)
     return INQUIRY_NONE;
 }
 
-/* C7: the operation that this one rests on failed unseen. C10: an error before it ended the batch. */
+/* C7: the operation that this one rests on failed unseen. C10: an error before it ended the batch.
+ */
 bool explain_dropped(struct inquiry *inquiry)
 {
     bool own = false;
@@ -271,7 +296,8 @@ bool explain_order(struct inquiry *inquiry)
         return false;
     give(inquiry, HAZARD_E1);
     say_step(inquiry, "The", inquiry->observer);
-    text_append(&inquiry->text, " hands out the same events as natively in another order: the ready "
-                                "list is in the order in which the registrations became ready.");
+    text_append(&inquiry->text,
+                " hands out the same events as natively in another order: the ready "
+                "list is in the order in which the registrations became ready.");
     return true;
 }

@@ -1,4 +1,5 @@
-/* Rules about an operation that was not carried out when it was called: what moved under it, and who could see it. */
+/* Rules about an operation that was not carried out when it was called: what moved under it, and
+ * who could see it. */
 #include "oracle/inquiry.h"
 
 #include <assert.h>
@@ -15,22 +16,40 @@ static bool culprit_is_late(const struct inquiry *inquiry)
     return inquiry->culprit >= 0 && inquiry->late;
 }
 
+/*
+ * It was still pending when the observer looked. An operation whose own event is what should not be
+ * there was carried out: its lateness alone explains nothing. Carried out during the very step, it
+ * may have come after the look.
+ */
+static bool culprit_is_unseen(const struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) ||
+        (inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step && !inquiry->again))
+        return false;
+    for (unsigned i = 0; i < inquiry->events.nextra; i++) {
+        if (inquiry->events.extra[i].data == step_number((unsigned)inquiry->culprit))
+            return false;
+    }
+    return true;
+}
+
 static const struct step *observation(const struct inquiry *inquiry)
 {
     return inquiry_step(inquiry, inquiry->observer);
 }
 
-/* "The ADD of step 3 was still pending …" has a time only where evidence gives one. */
+/* "It was carried out at step 6, when" has a step only where evidence gives one. */
 static void say_carried(struct inquiry *inquiry)
 {
     if (inquiry->carried > inquiry->culprit)
-        text_append(&inquiry->text, "It was carried out at step %u",
+        text_append(&inquiry->text, "It was carried out at step %u, when",
                     step_number((unsigned)inquiry->carried));
     else
-        text_append(&inquiry->text, "It was carried out later or not at all");
+        text_append(&inquiry->text, "When it was due,");
 }
 
-/* A5, A6, A4: two threads hand a descriptor over, and the second is faster than the first's pending operation. */
+/* A5, A6, A4: two threads hand a descriptor over, and the second is faster than the first's pending
+ * operation. */
 bool explain_handoff(struct inquiry *inquiry)
 {
     if (!culprit_is_late(inquiry) || inquiry->victim < 0 || inquiry->astray)
@@ -66,30 +85,30 @@ static enum hazard hazard_of_target_door(const struct inquiry *inquiry)
     return inquiry->target.alive ? HAZARD_B4 : HAZARD_B1;
 }
 
-/* "… when number 4 was the eventfd of step 5". Cites the opener. */
-static void say_next_owner(struct inquiry *inquiry, int number, int opener)
+/* What was left of a number: `what` is the thing that it named. */
+static void say_fate_of_number(struct inquiry *inquiry, const struct door *door, int number,
+                               const char *what)
 {
-    text_append(&inquiry->text, "number %d was what", number);
-    say_step(inquiry, " the", (unsigned)opener);
-    text_append(&inquiry->text, " made of it");
-}
-
-static void say_fate_of_number(struct inquiry *inquiry, const struct door *door, int number)
-{
+    struct text *text = &inquiry->text;
     if (door->opener >= 0 && door->opener != door->closer) {
         say_carried(inquiry);
-        text_append(&inquiry->text, ", when ");
-        say_next_owner(inquiry, number, door->opener);
+        text_append(text, " number %d belonged to", number);
+        say_step(inquiry, " the", (unsigned)door->opener);
     } else if (door->opener >= 0) {
         say_carried(inquiry);
-        text_append(&inquiry->text, ", when number %d named another file", number);
-    } else if (door->alive) {
-        text_append(&inquiry->text,
-                    "Another reference keeps the file alive and natively its registration with it, "
-                    "but no operation reaches it through number %d any more",
-                    number);
+        text_append(text, " number %d named what it put there", number);
+    } else if (!door->alive) {
+        text_append(text, "When it was due, number %d named nothing", number);
+    } else if (inquiry->ctl.op == EPOLL_CTL_DEL) {
+        text_append(text,
+                    "Another reference keeps the %s and the registration alive, and no DEL reaches "
+                    "it through number %d any more",
+                    what, number);
     } else {
-        text_append(&inquiry->text, "Nothing had number %d when the operation was due", number);
+        text_append(text,
+                    "Another reference keeps the %s alive, natively with what the call did, but "
+                    "number %d no longer leads to it",
+                    what, number);
     }
 }
 
@@ -122,7 +141,7 @@ bool explain_target_door(struct inquiry *inquiry)
         text_append(&inquiry->text, " closed");
     }
     text_append(&inquiry->text, ". ");
-    say_fate_of_number(inquiry, door, inquiry->ctl.number);
+    say_fate_of_number(inquiry, door, inquiry->ctl.number, "file");
     say_consequence(inquiry);
     return true;
 }
@@ -144,14 +163,14 @@ bool explain_epfd_door(struct inquiry *inquiry)
     text_append(&inquiry->text, " was pending on epoll fd %d when", inquiry->ctl.epfd);
     say_step(inquiry, " the", (unsigned)door->closer);
     text_append(&inquiry->text, " took the number from its instance. ");
-    say_fate_of_number(inquiry, door, inquiry->ctl.epfd);
+    say_fate_of_number(inquiry, door, inquiry->ctl.epfd, "instance");
     say_consequence(inquiry);
     return true;
 }
 
 /*
- * F1: pending at a fork by its own thread, and then done in both processes or seen undone in the other.
- * A10: the same with a fork by another thread, whose child has no part in the list.
+ * F1: pending at a fork by its own thread, and then done in both processes or seen undone in the
+ * other. A10: the same with a fork by another thread, whose child has no part in the list.
  */
 bool explain_fork(struct inquiry *inquiry)
 {
@@ -159,9 +178,9 @@ bool explain_fork(struct inquiry *inquiry)
         return false;
     unsigned culprit = (unsigned)inquiry->culprit;
     bool elsewhere = story_process(inquiry->story, inquiry->observer) != inquiry->ctl.process;
-    bool repeated = inquiry->again || (inquiry->observed == CLASS_ERRNO_PHANTOM &&
-                                       (inquiry->subject_err == EEXIST ||
-                                        inquiry->subject_err == ENOENT));
+    bool repeated =
+        inquiry->again || (inquiry->observed == CLASS_ERRNO_PHANTOM &&
+                           (inquiry->subject_err == EEXIST || inquiry->subject_err == ENOENT));
     if (!elsewhere && !repeated)
         return false;
     unsigned fork = (unsigned)inquiry->fork;
@@ -186,7 +205,7 @@ bool explain_fork(struct inquiry *inquiry)
 /* A10: the instance is shared with a process that looks while the operation is pending. */
 bool explain_process(struct inquiry *inquiry)
 {
-    if (!culprit_is_late(inquiry) ||
+    if (!culprit_is_unseen(inquiry) ||
         story_process(inquiry->story, inquiry->observer) == inquiry->ctl.process)
         return false;
     give(inquiry, HAZARD_A10);
@@ -198,10 +217,11 @@ bool explain_process(struct inquiry *inquiry)
     return true;
 }
 
-/* A7, A8: the observer looks at the instance by another road than a wait on the number that the ctl used. */
+/* A7, A8: the observer looks at the instance by another road than a wait on the number that the ctl
+ * used. */
 bool explain_indirect(struct inquiry *inquiry)
 {
-    if (!culprit_is_late(inquiry) || inquiry->flush_failed)
+    if (!culprit_is_unseen(inquiry) || inquiry->flush_failed)
         return false;
     const struct step *step = observation(inquiry);
     enum op_effect effect = op_table[step->op].effect;
@@ -220,11 +240,13 @@ bool explain_indirect(struct inquiry *inquiry)
         text_append(&inquiry->text, " is pending while its instance is looked at by other means "
                                     "than a wait");
     else if (same_instance)
-        text_append(&inquiry->text, " on epoll fd %d is pending while its instance is waited on by "
-                                    "another number",
+        text_append(&inquiry->text,
+                    " on epoll fd %d is pending while its instance is waited on by "
+                    "another number",
                     inquiry->ctl.epfd);
     else
-        text_append(&inquiry->text, " is pending on an inner instance while %s waits on an outer one",
+        text_append(&inquiry->text,
+                    " is pending on an inner instance while %s waits on an outer one",
                     inquiry_actor(inquiry, inquiry->observer));
     say_consequence(inquiry);
     return true;
@@ -233,7 +255,7 @@ bool explain_indirect(struct inquiry *inquiry)
 /* A1, A3, A4: another thread waits on the instance while the operation is pending. */
 bool explain_thread(struct inquiry *inquiry)
 {
-    if (!culprit_is_late(inquiry) || observation(inquiry)->actor == inquiry->ctl.actor ||
+    if (!culprit_is_unseen(inquiry) || observation(inquiry)->actor == inquiry->ctl.actor ||
         story_process(inquiry->story, inquiry->observer) != inquiry->ctl.process)
         return false;
     const char *what = "is not registered yet";
@@ -275,11 +297,11 @@ static bool lists_agree(const struct inquiry *inquiry)
     return true;
 }
 
-/* E2, E4, E5: the lists agree, so it is what the registration's mode makes of the time at which it came. */
+/* E2, E4, E5: the lists agree, so it is what the registration's mode makes of the time at which it
+ * came. */
 bool explain_readiness(struct inquiry *inquiry)
 {
-    if (inquiry->culprit < 0 || !inquiry->story->evidence || inquiry->flush_failed ||
-        inquiry->astray || !lists_agree(inquiry))
+    if (inquiry->culprit < 0 || inquiry->flush_failed || inquiry->astray || !lists_agree(inquiry))
         return false;
     const char *why;
     if (inquiry->ctl.events & EPOLLET) {

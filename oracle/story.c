@@ -19,9 +19,8 @@ void story_init(struct story *ret_story, const struct trace *native, const struc
                 const struct judge_options *options)
 {
     assert(native->nsteps == subject->nsteps);
-    *ret_story = (struct story){.traces = {native, subject},
-                                .program = native->program,
-                                .options = options};
+    *ret_story =
+        (struct story){.traces = {native, subject}, .program = native->program, .options = options};
 }
 
 void story_free(struct story *story)
@@ -240,7 +239,8 @@ static bool file_is_dead(const struct world *world, struct file_key key)
     return true;
 }
 
-/* A DEL is done when no registration that it meant is listed any more: the ADD and every MOD up to it. */
+/* A DEL is done when no registration that it meant is listed any more: the ADD and every MOD up to
+ * it. */
 static int carried_del(const struct story *story, unsigned step)
 {
     struct ctl ctl;
@@ -306,8 +306,9 @@ struct file_key story_landed(const struct story *story, unsigned step, int carri
     const struct world *before = story_world(story, SUBJECT, (unsigned)carried);
     const struct world *after = story_world(story, SUBJECT, (unsigned)carried + 1);
     struct file_key file = story_file_of(before, process, ctl.number);
-    /* A flush belongs before the call that it precedes. Only if that call took the number away and the file with it
-     * can the registration, which is still listed, be that of the number's next file. */
+    /* A flush belongs before the call that it precedes. Only if that call took the number away and
+     * the file with it can the registration, which is still listed, be that of the number's next
+     * file. */
     int index = world_file_of(before, process, ctl.number);
     if (file_key_none(file) || after->files[index].refs == 0)
         return story_file_of(after, process, ctl.number);

@@ -50,7 +50,8 @@ static bool flushed_between(const struct inquiry *inquiry, unsigned ctl, unsigne
     return false;
 }
 
-/* An event or item that only the subject has: its own registration went wrong, or the one that natively ended it. */
+/* An event or item that only the subject has: its own registration went wrong, or the one that
+ * natively ended it. */
 static int blame_extra(const struct inquiry *inquiry, uint64_t data)
 {
     const struct story *story = inquiry->story;
@@ -90,7 +91,8 @@ static int blame_missing(struct inquiry *inquiry, uint64_t data)
     if (!data_names_ctl(inquiry, data))
         return INQUIRY_NONE;
     unsigned ctl = (unsigned)data - 1;
-    if (!story->evidence || story_carried(story, ctl) != (int)ctl ||
+    int carried = story_carried(story, ctl);
+    if (carried < 0 || carried > (int)inquiry->step ||
         story_listed(story, SUBJECT, inquiry->step, data, NULL) != NULL)
         return (int)ctl;
     int thief = find_thief(inquiry, ctl);
@@ -121,7 +123,8 @@ static uint64_t first_unlisted(const struct trace *trace, const struct trace_sna
     return 0;
 }
 
-/* By the kernel's lists of one instance when `step` is over. `fewer`: look first for what the subject lacks. */
+/* By the kernel's lists of one instance when `step` is over. `fewer`: look first for what the
+ * subject lacks. */
 static int blame_lists(struct inquiry *inquiry, struct file_key instance, unsigned step, bool fewer)
 {
     const struct story *story = inquiry->story;
@@ -139,7 +142,8 @@ static int blame_lists(struct inquiry *inquiry, struct file_key instance, unsign
     return INQUIRY_NONE;
 }
 
-/* Without lists: the last operation on the instance that can still be pending and would explain it. */
+/* Without lists: the last operation on the instance that can still be pending and would explain it.
+ */
 static int guess_pending(const struct inquiry *inquiry, struct file_key instance, bool fewer)
 {
     for (unsigned k = inquiry->step + 1; k-- > 0;) {
@@ -160,7 +164,8 @@ static int blame_one_instance(struct inquiry *inquiry, struct file_key instance,
     if (!inquiry->story->evidence)
         return guess_pending(inquiry, instance, fewer);
     int culprit = blame_lists(inquiry, instance, inquiry->step, fewer);
-    /* A call that looked first and flushed afterwards leaves equal lists behind: look at those that it saw. */
+    /* A call that looked first and flushed afterwards leaves equal lists behind: look at those that
+     * it saw. */
     if (culprit < 0 && inquiry->step > 0 && inquiry->observer == inquiry->step)
         culprit = blame_lists(inquiry, instance, inquiry->step - 1, fewer);
     return culprit;
@@ -201,10 +206,11 @@ static int blame_event(struct inquiry *inquiry, uint64_t data, bool extra)
     int culprit = extra ? blame_extra(inquiry, data) : blame_missing(inquiry, data);
     if (culprit < 0 || culprit != (int)data - 1)
         return culprit;
-    /* The outer registration is in order: the difference is in the instance that it watches. */
+    /* If the outer registration is there, the difference is in the instance that it watches. */
     struct file_key inner = nested_instance(inquiry, (unsigned)culprit);
     if (file_key_none(inner) ||
-        (inquiry->story->evidence && story_carried(inquiry->story, (unsigned)culprit) != culprit))
+        (inquiry->story->evidence &&
+         story_listed(inquiry->story, SUBJECT, inquiry->step, data, NULL) == NULL))
         return culprit;
     int deeper = blame_instance(inquiry, inner, !extra);
     return deeper >= 0 ? deeper : culprit;
@@ -248,7 +254,7 @@ static int blame_collision(struct inquiry *inquiry, unsigned add)
         return INQUIRY_NONE;
     }
     uint64_t data = find_collision(inquiry, &ctl);
-    if (data == 0 || data == step_number(add))
+    if (data == 0)
         return INQUIRY_NONE;
     unsigned owner = (unsigned)data - 1;
     int culprit = blame_extra(inquiry, data);
@@ -302,7 +308,8 @@ static int blame_failure(struct inquiry *inquiry, unsigned step, int err)
     return culprit;
 }
 
-/* The process in which the observer's flush carries out a ctl: its own, if that is a child of the ctl's. */
+/* The process in which the observer's flush carries out a ctl: its own, if that is a child of the
+ * ctl's. */
 static unsigned flush_process(const struct inquiry *inquiry, const struct ctl *ctl)
 {
     const struct program *program = inquiry->story->program;
@@ -315,7 +322,8 @@ static unsigned flush_process(const struct inquiry *inquiry, const struct ctl *c
     }
 }
 
-/* True if the file that the number names now refuses the operation with this errno for what it is. */
+/* True if the file that the number names now refuses the operation with this errno for what it is.
+ */
 static bool fails_by_numbers(const struct inquiry *inquiry, const struct ctl *ctl, int err)
 {
     const struct world *world = story_world(inquiry->story, SUBJECT, inquiry->step);
@@ -334,6 +342,16 @@ static bool fails_by_numbers(const struct inquiry *inquiry, const struct ctl *ct
     return moved && (ctl->op == EPOLL_CTL_ADD ? err == EEXIST : err == ENOENT);
 }
 
+/* True if what the subject's kernel lists before the flush refuses the operation with this errno.
+ */
+static bool fails_by_lists(const struct inquiry *inquiry, const struct ctl *ctl, int err)
+{
+    if (!inquiry->story->evidence)
+        return false;
+    bool listed = find_collision(inquiry, ctl) != 0;
+    return ctl->op == EPOLL_CTL_ADD ? err == EEXIST && listed : err == ENOENT && !listed;
+}
+
 /* How well a pending ctl explains that the observer's flush failed with `err`; 0: not at all. */
 static unsigned rate_candidate(struct inquiry *inquiry, unsigned step, int err)
 {
@@ -349,9 +367,9 @@ static unsigned rate_candidate(struct inquiry *inquiry, unsigned step, int err)
     if (carried >= 0 && carried < (int)inquiry->step &&
         story_process(story, (unsigned)carried) == story_process(story, inquiry->observer))
         return 0;
-    bool strong = !story_succeeded(story, NATIVE, step)
-                      ? story->traces[NATIVE]->steps[step].err == err
-                      : fails_by_numbers(inquiry, &ctl, err);
+    bool strong = story_succeeded(story, NATIVE, step)
+                      ? fails_by_numbers(inquiry, &ctl, err) || fails_by_lists(inquiry, &ctl, err)
+                      : story->traces[NATIVE]->steps[step].err == err;
     bool weak = err == EEXIST   ? ctl.op == EPOLL_CTL_ADD
                 : err == ENOENT ? ctl.op != EPOLL_CTL_ADD
                                 : err == ELOOP || err == ENOSPC;
@@ -392,20 +410,33 @@ static int blame_flush(struct inquiry *inquiry, int err)
     return blame_failure(inquiry, (unsigned)best, err);
 }
 
+/* The first culprit by the order of registrations: that of events is not the same in every run. */
+static int blame_events(struct inquiry *inquiry, const struct trace_event *events, unsigned count,
+                        bool extra)
+{
+    uint64_t done = 0;
+    for (;;) {
+        uint64_t next = UINT64_MAX;
+        for (unsigned i = 0; i < count; i++) {
+            if (events[i].data > done && events[i].data < next)
+                next = events[i].data;
+        }
+        if (next == UINT64_MAX)
+            return INQUIRY_NONE;
+        int culprit = blame_event(inquiry, next, extra);
+        if (culprit >= 0)
+            return culprit;
+        done = next;
+    }
+}
+
 static int blame_wait(struct inquiry *inquiry)
 {
     const struct event_sets *events = &inquiry->events;
-    for (unsigned i = 0; i < events->nextra; i++) {
-        int culprit = blame_event(inquiry, events->extra[i].data, true);
-        if (culprit >= 0)
-            return culprit;
-    }
-    for (unsigned i = 0; i < events->nmissing; i++) {
-        int culprit = blame_event(inquiry, events->missing[i].data, false);
-        if (culprit >= 0)
-            return culprit;
-    }
-    return INQUIRY_NONE;
+    int culprit = blame_events(inquiry, events->extra, events->nextra, true);
+    if (culprit >= 0)
+        return culprit;
+    return blame_events(inquiry, events->missing, events->nmissing, false);
 }
 
 static int blame_poll(struct inquiry *inquiry)
@@ -415,8 +446,8 @@ static int blame_poll(struct inquiry *inquiry)
     int file = world_file_of_arg(world, inquiry_step(inquiry, inquiry->observer), 0);
     if (file == WORLD_FILE_NONE || world->files[file].kind != FILE_EPOLL)
         return INQUIRY_NONE;
-    bool fewer = inquiry->observed == CLASS_READINESS_MISSING ||
-                 inquiry->observed == CLASS_WAKEUP_LOST;
+    bool fewer =
+        inquiry->observed == CLASS_READINESS_MISSING || inquiry->observed == CLASS_WAKEUP_LOST;
     return blame_instance(inquiry, story_file(world, file), fewer);
 }
 

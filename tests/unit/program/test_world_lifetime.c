@@ -222,7 +222,7 @@ static void the_last_thread_ends_its_process(void **state)
                   "p1: epoll_ctl(e0, ADD, v0, EPOLLIN)\n"
                   "p1: pthread_exit()\n"
                   "t1: pthread_exit()\n"
-                  "t1: close(e0)\n",
+                  "t1: v1 = eventfd(0, 0)\n",
                   &program);
     world_init(&world, &program);
     apply_predicted(&world, 0, 6);
@@ -266,15 +266,15 @@ static void the_outcome_decides_not_the_prediction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_the_last_close_removes),
-        cmocka_unit_test(dup_back_onto_the_number_finds_the_entry),
-        cmocka_unit_test(dup2_over_a_number_closes_it),
-        cmocka_unit_test(a_reused_number_is_another_entry),
-        cmocka_unit_test(the_instance_takes_its_list_along),
-        cmocka_unit_test(a_child_keeps_what_its_parent_closes),
-        cmocka_unit_test(a_list_is_shared_across_fork),
-        cmocka_unit_test(nesting_ends_at_the_fifth_link),
-        cmocka_unit_test(waits_fail_by_the_descriptor),
+        cmocka_unit_test_teardown(only_the_last_close_removes, kernel_teardown),
+        cmocka_unit_test_teardown(dup_back_onto_the_number_finds_the_entry, kernel_teardown),
+        cmocka_unit_test_teardown(dup2_over_a_number_closes_it, kernel_teardown),
+        cmocka_unit_test_teardown(a_reused_number_is_another_entry, kernel_teardown),
+        cmocka_unit_test_teardown(the_instance_takes_its_list_along, kernel_teardown),
+        cmocka_unit_test_teardown(a_child_keeps_what_its_parent_closes, kernel_teardown),
+        cmocka_unit_test_teardown(a_list_is_shared_across_fork, kernel_teardown),
+        cmocka_unit_test_teardown(nesting_ends_at_the_fifth_link, kernel_teardown),
+        cmocka_unit_test_teardown(waits_fail_by_the_descriptor, kernel_teardown),
         cmocka_unit_test(the_last_thread_ends_its_process),
         cmocka_unit_test(the_outcome_decides_not_the_prediction),
     };
