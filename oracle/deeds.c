@@ -108,7 +108,8 @@ static bool deeds_explain_lists(const struct story *story)
             !has_deed(story, story->ndeeds, (unsigned)data - 1))
             return false;
     }
-    return trace->ncarried < TRACE_CARRIED_MAX;
+    /* A native run without one had no witness at all. */
+    return story->traces[NATIVE]->ncarried > 0 && trace->ncarried < TRACE_CARRIED_MAX;
 }
 
 void deeds_collect(struct story *story)

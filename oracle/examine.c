@@ -125,6 +125,11 @@ static bool instance_is_other(const struct inquiry *inquiry)
         const struct deed *deed = culprit_deed(inquiry);
         return deed != NULL && named_other(deed->instance, inquiry->ctl.instance);
     }
+    if (inquiry->victim >= 0 && !is_registration(inquiry->ctl.op)) {
+        struct ctl victim;
+        story_read_ctl(inquiry->story, (unsigned)inquiry->victim, &victim);
+        return !file_key_equal(victim.instance, inquiry->ctl.instance);
+    }
     if (inquiry->carried < 0 || !is_registration(inquiry->ctl.op))
         return false;
     if (story_listed(inquiry->story, SUBJECT, (unsigned)inquiry->carried,
@@ -147,15 +152,14 @@ static bool shows_astray(const struct inquiry *inquiry)
     return false;
 }
 
-/* A flush failed for what the number names now, not for its being closed. */
+/* A flush failed for what the number names now, not for its being closed or being no epoll fd. */
 static bool failed_on_other(const struct inquiry *inquiry)
 {
     int err = inquiry->subject_err;
-    if (!inquiry->flush_failed || inquiry->story->witnessed)
+    if (!inquiry->flush_failed || inquiry->story->witnessed ||
+        (inquiry->target.opener < 0 && inquiry->epfd.opener < 0))
         return false;
-    if (inquiry->target.opener >= 0)
-        return err == EPERM || err == EEXIST || err == ENOENT || err == EINVAL;
-    return inquiry->epfd.opener >= 0 && (err == EEXIST || err == ENOENT || err == EINVAL);
+    return err == EPERM || err == EEXIST || err == ENOENT;
 }
 
 void suspect_examine(struct inquiry *inquiry)

@@ -92,6 +92,29 @@ static enum divergence_class classify_witnessed(const struct inquiry *inquiry)
     return CLASS_ERRNO_LOST;
 }
 
+/*
+ * The kernel lists the data of a ctl that natively fails, from step `listed` on. That was a repair
+ * (EEXIST turned into a MOD, ENOENT into an ADD), unless the subject's kernel had no reason to
+ * refuse it: what an ADD collides with natively can be pending in another process.
+ */
+static bool was_repaired(const struct inquiry *inquiry, const struct ctl *ctl, unsigned listed)
+{
+    const struct story *story = inquiry->story;
+    if (inquiry->native_err == ENOENT)
+        return true;
+    if (inquiry->native_err != EEXIST)
+        return false;
+    int added;
+    int registered = story_native_registration(story, inquiry->observer, ctl, &added);
+    if (registered < 0 || story_process(story, (unsigned)added) == ctl->process)
+        return true;
+    for (int meant = added; meant <= registered && listed > 0; meant++) {
+        if (story_listed(story, SUBJECT, listed - 1, step_number((unsigned)meant), NULL) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* An errno that natively came at the call: does it come later, was it repaired, or is it gone? */
 static enum divergence_class classify_withheld(const struct inquiry *inquiry)
 {
@@ -105,10 +128,9 @@ static enum divergence_class classify_withheld(const struct inquiry *inquiry)
     /* An error that was left unpaid did not surface: another of the same kind may have. */
     if (inquiry->difference->kind != DIFFERENCE_UNPAID && error_surfaces(inquiry, &ctl))
         return CLASS_ERRNO_LATE;
-    bool repairable = inquiry->native_err == EEXIST || inquiry->native_err == ENOENT;
-    for (unsigned k = inquiry->observer; repairable && k < story->program->nsteps; k++) {
+    for (unsigned k = inquiry->observer; k < story->program->nsteps; k++) {
         if (story_listed(story, SUBJECT, k, step_number(inquiry->observer), NULL) != NULL)
-            return CLASS_ERRNO_MASKED;
+            return was_repaired(inquiry, &ctl, k) ? CLASS_ERRNO_MASKED : CLASS_ERRNO_LOST;
     }
     return CLASS_ERRNO_LOST;
 }

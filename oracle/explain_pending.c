@@ -16,6 +16,15 @@ static bool culprit_is_late(const struct inquiry *inquiry)
     return inquiry->culprit >= 0 && inquiry->late;
 }
 
+static bool culprit_shows_itself(const struct inquiry *inquiry)
+{
+    for (unsigned i = 0; i < inquiry->events.nextra; i++) {
+        if (inquiry->events.extra[i].data == step_number((unsigned)inquiry->culprit))
+            return true;
+    }
+    return false;
+}
+
 /*
  * It was still pending when the observer looked. An operation whose own event is what should not be
  * there was carried out: its lateness alone explains nothing. Carried out during the very step, it
@@ -26,11 +35,7 @@ static bool culprit_is_unseen(const struct inquiry *inquiry)
     if (!culprit_is_late(inquiry) ||
         (inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step && !inquiry->again))
         return false;
-    for (unsigned i = 0; i < inquiry->events.nextra; i++) {
-        if (inquiry->events.extra[i].data == step_number((unsigned)inquiry->culprit))
-            return false;
-    }
-    return true;
+    return !culprit_shows_itself(inquiry);
 }
 
 static const struct step *observation(const struct inquiry *inquiry)
@@ -168,6 +173,23 @@ bool explain_epfd_door(struct inquiry *inquiry)
     return true;
 }
 
+/* Of two copies of a list the second to be carried out shows: it fails, or brings back what was
+ * over. */
+static bool culprit_is_repeated(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+    if (inquiry->again || inquiry->story->witnessed)
+        return inquiry->again;
+    if (inquiry->observed == CLASS_ERRNO_PHANTOM)
+        return inquiry->subject_err == EEXIST || inquiry->subject_err == ENOENT;
+    if (inquiry->victim >= 0 &&
+        story_process(story, (unsigned)inquiry->victim) != inquiry->ctl.process)
+        return true;
+    bool by_another = inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step &&
+                      story_process(story, (unsigned)inquiry->carried) != inquiry->ctl.process;
+    return by_another && culprit_shows_itself(inquiry);
+}
+
 /*
  * F1: pending at a fork by its own thread, and then done in both processes or seen undone in the
  * other. A10: the same with a fork by another thread, whose child has no part in the list.
@@ -178,9 +200,7 @@ bool explain_fork(struct inquiry *inquiry)
         return false;
     unsigned culprit = (unsigned)inquiry->culprit;
     bool elsewhere = story_process(inquiry->story, inquiry->observer) != inquiry->ctl.process;
-    bool repeated =
-        inquiry->again || (!inquiry->story->witnessed && inquiry->observed == CLASS_ERRNO_PHANTOM &&
-                           (inquiry->subject_err == EEXIST || inquiry->subject_err == ENOENT));
+    bool repeated = culprit_is_repeated(inquiry);
     if (!elsewhere && !repeated)
         return false;
     unsigned fork = (unsigned)inquiry->fork;
@@ -225,13 +245,16 @@ bool explain_indirect(struct inquiry *inquiry)
         return false;
     const struct step *step = observation(inquiry);
     enum op_effect effect = op_table[step->op].effect;
-    if (effect != EFFECT_POLL && effect != EFFECT_WAIT)
+    if (effect != EFFECT_POLL && effect != EFFECT_WAIT && effect != EFFECT_CTL)
         return false;
     const struct world *world = story_world(inquiry->story, NATIVE, inquiry->observer);
     int file = world_file_of_arg(world, step, 0);
     bool same_instance = file_key_equal(story_file(world, file), inquiry->ctl.instance);
     bool same_number = world_number(world, step, 0) == inquiry->ctl.epfd;
-    if (effect == EFFECT_WAIT && same_instance && same_number)
+    if (effect != EFFECT_POLL && same_instance && same_number)
+        return false;
+    /* A ctl looks at the list that it changes, no further. */
+    if (effect == EFFECT_CTL && !same_instance)
         return false;
     bool inner = effect == EFFECT_WAIT && !same_instance && step->actor == inquiry->ctl.actor;
     give(inquiry, inner ? HAZARD_A8 : HAZARD_A7);
@@ -241,7 +264,7 @@ bool explain_indirect(struct inquiry *inquiry)
                                     "than a wait");
     else if (same_instance)
         text_append(&inquiry->text,
-                    " on epoll fd %d is pending while its instance is waited on by "
+                    " on epoll fd %d is pending while its instance is used by "
                     "another number",
                     inquiry->ctl.epfd);
     else

@@ -246,8 +246,24 @@ static bool file_is_dead(const struct world *world, struct file_key key)
     return true;
 }
 
-/* A DEL is done when no registration that it meant is listed any more: the ADD and every MOD up to
+/* True if the subject lists one of the registrations that a DEL meant: the ADD and every MOD up to
  * it. */
+static bool meant_is_listed(const struct story *story, unsigned k, const struct ctl *del, int added,
+                            int registered)
+{
+    for (int meant = added; meant <= registered; meant++) {
+        if (!step_is_ctl(&story->program->steps[meant]))
+            continue;
+        struct ctl ctl;
+        story_read_ctl(story, (unsigned)meant, &ctl);
+        if (ctl.number == del->number && file_key_equal(ctl.file, del->file) &&
+            story_listed(story, SUBJECT, k, step_number((unsigned)meant), NULL) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* A DEL is done when what it meant was listed and is no more. */
 static int carried_del(const struct story *story, unsigned step)
 {
     struct ctl ctl;
@@ -256,25 +272,17 @@ static int carried_del(const struct story *story, unsigned step)
     int registered = story_native_registration(story, step, &ctl, &added);
     if (registered < 0)
         return STORY_UNKNOWN;
-    for (unsigned k = step; k < story->program->nsteps; k++) {
+    bool was_listed = false;
+    for (unsigned k = (unsigned)added; k < story->program->nsteps; k++) {
         if (story_list(story, SUBJECT, k, ctl.instance) == NULL)
             continue;
         /* A file that died took its registrations along: that shows nothing of the DEL. */
         if (file_is_dead(story_world(story, SUBJECT, k + 1), ctl.file))
             return STORY_NEVER;
-        bool listed = false;
-        for (int meant = added; meant <= registered && !listed; meant++) {
-            const struct step *call = &story->program->steps[meant];
-            if (!step_is_ctl(call))
-                continue;
-            struct ctl earlier;
-            story_read_ctl(story, (unsigned)meant, &earlier);
-            if (earlier.number != ctl.number || !file_key_equal(earlier.file, ctl.file))
-                continue;
-            listed = story_listed(story, SUBJECT, k, step_number((unsigned)meant), NULL) != NULL;
-        }
-        if (!listed)
+        bool listed = meant_is_listed(story, k, &ctl, added, registered);
+        if (was_listed && !listed && k >= step)
             return (int)k;
+        was_listed = was_listed || listed;
     }
     return STORY_NEVER;
 }

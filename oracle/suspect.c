@@ -50,6 +50,16 @@ static bool flushed_between(const struct inquiry *inquiry, unsigned ctl, unsigne
     return false;
 }
 
+/* True if a registration reached the kernel only after the ctl that natively ended it was done. */
+static bool came_after(const struct inquiry *inquiry, unsigned registration, unsigned ender)
+{
+    int carried = story_carried(inquiry->story, registration);
+    if (carried <= (int)ender)
+        return false;
+    int ended = story_carried(inquiry->story, ender);
+    return (ended >= 0 && ended < carried) || flushed_between(inquiry, ender, (unsigned)carried);
+}
+
 /* An event or item that only the subject has: its own registration went wrong, or the one that
  * natively ended it. */
 static int blame_extra(struct inquiry *inquiry, uint64_t data)
@@ -64,13 +74,20 @@ static int blame_extra(struct inquiry *inquiry, uint64_t data)
         (story->evidence && story_relisted(story, ctl, inquiry->step)))
         return (int)ctl;
     int ended = story_ended(story, ctl, inquiry->step);
-    return ended >= 0 && step_is_ctl(inquiry_step(inquiry, (unsigned)ended)) ? ended : (int)ctl;
+    if (ended < 0 || !step_is_ctl(inquiry_step(inquiry, (unsigned)ended)))
+        return (int)ctl;
+    if (!came_after(inquiry, ctl, (unsigned)ended))
+        return ended;
+    inquiry->victim = ended;
+    return (int)ctl;
 }
 
-/* A late DEL or MOD on the same number that took away what a later ctl had registered in time. */
+/* A late DEL or MOD through the same numbers that took away what a later ctl had registered in
+ * time. */
 static int find_thief(const struct inquiry *inquiry, unsigned robbed)
 {
     const struct story *story = inquiry->story;
+    const struct world *now = story_world(story, SUBJECT, inquiry->step);
     struct ctl ctl;
     story_read_ctl(story, robbed, &ctl);
     for (unsigned k = robbed; k-- > 0;) {
@@ -80,7 +97,8 @@ static int find_thief(const struct inquiry *inquiry, unsigned robbed)
         struct ctl thief;
         story_read_ctl(story, k, &thief);
         if (thief.number == ctl.number && thief.process == ctl.process &&
-            file_key_equal(thief.instance, ctl.instance))
+            (file_key_equal(thief.instance, ctl.instance) ||
+             file_key_equal(story_file_of(now, thief.process, thief.epfd), ctl.instance)))
             return (int)k;
     }
     return INQUIRY_NONE;
@@ -308,7 +326,9 @@ static int blame_failure(struct inquiry *inquiry, unsigned step, int err)
         inquiry->flush_failed = false;
         return culprit >= 0 ? culprit : (int)step;
     }
-    if (err == EEXIST && add)
+    /* A subject that turns an ADD into a MOD at EEXIST gets EINVAL where EPOLLEXCLUSIVE forbids
+     * that. */
+    if ((err == EEXIST || err == EINVAL) && add)
         culprit = blame_collision(inquiry, step);
     else if (err == ENOENT && !add)
         culprit = blame_absence(inquiry, step);
@@ -359,7 +379,9 @@ static bool fails_by_lists(const struct inquiry *inquiry, const struct ctl *ctl,
     if (!inquiry->story->evidence)
         return false;
     bool listed = find_collision(inquiry, ctl) != 0;
-    return ctl->op == EPOLL_CTL_ADD ? err == EEXIST && listed : err == ENOENT && !listed;
+    if (ctl->op == EPOLL_CTL_ADD)
+        return listed && (err == EEXIST || err == EINVAL);
+    return err == ENOENT && !listed;
 }
 
 /* How well a pending ctl explains that the observer's flush failed with `err`; 0: not at all. */

@@ -30,7 +30,12 @@ static int blame_collision(struct inquiry *inquiry, unsigned index)
 
     if (change < 0 || story->deeds[change].ctl < 0 || story->deeds[change].ctl == deed->ctl)
         return deed->ctl;
-    int ended = story_ended(story, (unsigned)story->deeds[change].ctl, (unsigned)deed->ctl);
+    const struct deed *owner = &story->deeds[change];
+    if (!meant_so(inquiry, owner) || owner->again) {
+        inquiry->victim = deed->ctl;
+        return owner->ctl;
+    }
+    int ended = story_ended(story, (unsigned)owner->ctl, (unsigned)deed->ctl);
     if (ended < 0 || !step_is_ctl(inquiry_step(inquiry, (unsigned)ended)) ||
         !pending_at(story, (unsigned)ended, index))
         return deed->ctl;
@@ -65,6 +70,9 @@ static int blame_refusal(struct inquiry *inquiry, unsigned index)
 {
     const struct deed *deed = &inquiry->story->deeds[index];
 
+    /* Of a repair that was refused too, the first refusal tells why. */
+    if (deed->repaired && index > 0 && deed[-1].ctl == deed->ctl && deed[-1].err != 0)
+        return blame_refusal(inquiry, index - 1);
     if (deed->ctl < 0 || deed->again ||
         !story_succeeded(inquiry->story, NATIVE, (unsigned)deed->ctl) || !meant_so(inquiry, deed))
         return deed->ctl;

@@ -215,7 +215,8 @@ static void test_skipped_exit_ends_nothing(void **state)
     scene_conclude(scene, "wakeup-lost/B4/wait-add-close");
 }
 
-/* Carried out in time by the parent, an ADD is in no list that the child's flush could fail with. */
+/* Carried out in time by the parent, an ADD is in no list that the child's flush could fail with.
+ */
 static void test_in_time_is_no_copy(void **state)
 {
     (void)state;
