@@ -122,15 +122,7 @@ static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
     if (op->block == BLOCK_JOIN)
         return *ret_number == SYS_futex && argument >= wired->join_low &&
                argument < wired->join_high;
-    for (unsigned i = 0; i < sizeof(op->block_syscalls) / sizeof(op->block_syscalls[0]); i++) {
-        /* 0 ends the list, but it is also SYS_read: only as the first entry of a list does it
-         * count. */
-        if (op->block_syscalls[i] == 0 && !(i == 0 && op->block == BLOCK_ALWAYS))
-            break;
-        if (op->block_syscalls[i] == *ret_number)
-            return true;
-    }
-    return false;
+    return op_sleeps_in(op, *ret_number);
 }
 
 static void end_run(struct run *run, enum run_end how, unsigned actor, long number)
@@ -159,7 +151,7 @@ static void check_stall(struct run *run, const struct run_pass *pass)
         if (!run->stall_armed || run->stall_run_ns[a] == 0)
             run->stall_run_ns[a] = pass->samples[a].run_ns;
         if (run->actors[a].phase == PHASE_BUSY && pass->samples[a].state == TASK_RUNNING &&
-            pass->samples[a].run_ns - run->stall_run_ns[a] > limit_ms * 1000000) {
+            pass->samples[a].run_ns > run->stall_run_ns[a] + limit_ms * 1000000) {
             end_run(run, RUN_HUNG, a, -1);
             return;
         }
