@@ -1,5 +1,6 @@
 /* Rules about an operation that was not carried out when it was called: what moved under it, and
  * who could see it. */
+#include "oracle/deeds.h"
 #include "oracle/inquiry.h"
 
 #include <assert.h>
@@ -63,7 +64,8 @@ bool explain_handoff(struct inquiry *inquiry)
     unsigned victim = (unsigned)inquiry->victim;
     bool same_process = story_process(inquiry->story, victim) == inquiry->ctl.process;
     if (inquiry_step(inquiry, victim)->actor == inquiry->ctl.actor ||
-        (!same_process && inquiry->fork >= 0))
+        (!same_process && inquiry->fork >= 0 &&
+         inquiry_step(inquiry, (unsigned)inquiry->fork)->actor == inquiry->ctl.actor))
         return false;
     enum hazard hazard = inquiry->ctl.op == EPOLL_CTL_ADD   ? HAZARD_A6
                          : inquiry->ctl.op == EPOLL_CTL_DEL ? HAZARD_A5
@@ -162,6 +164,8 @@ bool explain_epfd_door(struct inquiry *inquiry)
         give(inquiry, HAZARD_B7);
     else if (closer->op != OP_CLOSE)
         give(inquiry, HAZARD_B3);
+    else if (closer->actor != inquiry->ctl.actor)
+        give(inquiry, HAZARD_B8);
     else
         give(inquiry, door->opener >= 0 ? HAZARD_B6 : HAZARD_B5);
     say_step(inquiry, "The", (unsigned)inquiry->culprit);
@@ -237,40 +241,83 @@ bool explain_process(struct inquiry *inquiry)
     return true;
 }
 
-/* A7, A8: the observer looks at the instance by another road than a wait on the number that the ctl
- * used. */
-bool explain_indirect(struct inquiry *inquiry)
+/* True if the instance of the ctl is nested in another under the number that the ctl used for it.
+ */
+static bool nested_by_own_number(const struct inquiry *inquiry)
 {
-    if (!culprit_is_unseen(inquiry) || inquiry->flush_failed)
-        return false;
+    const struct world *world = story_world(inquiry->story, NATIVE, inquiry->step);
+
+    for (unsigned i = 0; i < world->nitems; i++) {
+        const struct world_item *item = &world->items[i];
+        if (item->live && item->number == inquiry->ctl.epfd &&
+            file_key_equal(story_file(world, item->file), inquiry->ctl.instance))
+            return true;
+    }
+    return false;
+}
+
+/* How the observer comes to the instance of the culprit. */
+enum road {
+    ROAD_DIRECT, /* a wait or ctl by the number that the culprit used */
+    ROAD_POLL,   /* poll or select on the epoll fd */
+    ROAD_NUMBER, /* another number of the same instance */
+    ROAD_OUTER,  /* a wait on an instance that it is nested in */
+};
+
+static enum road find_road(const struct inquiry *inquiry)
+{
     const struct step *step = observation(inquiry);
     enum op_effect effect = op_table[step->op].effect;
-    if (effect != EFFECT_POLL && effect != EFFECT_WAIT && effect != EFFECT_CTL)
-        return false;
-    const struct world *world = story_world(inquiry->story, NATIVE, inquiry->observer);
-    int file = world_file_of_arg(world, step, 0);
-    bool same_instance = file_key_equal(story_file(world, file), inquiry->ctl.instance);
-    bool same_number = world_number(world, step, 0) == inquiry->ctl.epfd;
-    if (effect != EFFECT_POLL && same_instance && same_number)
-        return false;
+
+    /* In a flush it is the refused operation that comes to the instance. */
+    if (inquiry->flush_failed && inquiry->victim < 0)
+        return ROAD_DIRECT;
+    unsigned seen = inquiry->flush_failed ? (unsigned)inquiry->victim : inquiry->observer;
+    if (!inquiry->flush_failed && effect == EFFECT_POLL)
+        return ROAD_POLL;
+    if (!inquiry->flush_failed && effect != EFFECT_WAIT && effect != EFFECT_CTL)
+        return ROAD_DIRECT;
+    const struct world *world = story_world(inquiry->story, NATIVE, seen);
+    int file = world_file_of_arg(world, inquiry_step(inquiry, seen), 0);
+    if (file_key_equal(story_file(world, file), inquiry->ctl.instance))
+        return world_number(world, inquiry_step(inquiry, seen), 0) == inquiry->ctl.epfd
+                   ? ROAD_DIRECT
+                   : ROAD_NUMBER;
     /* A ctl looks at the list that it changes, no further. */
-    if (effect == EFFECT_CTL && !same_instance)
+    return effect == EFFECT_WAIT && !inquiry->flush_failed ? ROAD_OUTER : ROAD_DIRECT;
+}
+
+/* A7, A8: the observer looks at the instance by another road than the number that the ctl used. */
+bool explain_indirect(struct inquiry *inquiry)
+{
+    if (!inquiry->flush_failed ? !culprit_is_unseen(inquiry) : !culprit_is_late(inquiry))
         return false;
-    bool inner = effect == EFFECT_WAIT && !same_instance && step->actor == inquiry->ctl.actor;
+    enum road road = find_road(inquiry);
+    if (road == ROAD_DIRECT)
+        return false;
+    /* Nested by a duplicate: the layer cannot know by the number that the instance is an inner one.
+     */
+    bool inner = road == ROAD_OUTER && observation(inquiry)->actor == inquiry->ctl.actor &&
+                 nested_by_own_number(inquiry);
     give(inquiry, inner ? HAZARD_A8 : HAZARD_A7);
     say_step(inquiry, "The", (unsigned)inquiry->culprit);
-    if (effect == EFFECT_POLL)
-        text_append(&inquiry->text, " is pending while its instance is looked at by other means "
-                                    "than a wait");
-    else if (same_instance)
+    if (road == ROAD_POLL) {
         text_append(&inquiry->text,
-                    " on epoll fd %d is pending while its instance is used by "
-                    "another number",
+                    " is pending while its instance is looked at by other means than a wait");
+    } else if (road == ROAD_NUMBER) {
+        text_append(&inquiry->text,
+                    " on epoll fd %d is pending while its instance is used by another number",
                     inquiry->ctl.epfd);
-    else
+        if (inquiry->flush_failed)
+            say_step(inquiry, " in the", (unsigned)inquiry->victim);
+    } else {
         text_append(&inquiry->text,
                     " is pending on an inner instance while %s waits on an outer one",
                     inquiry_actor(inquiry, inquiry->observer));
+        if (!nested_by_own_number(inquiry))
+            text_append(&inquiry->text, ", which knows it by another number than %d",
+                        inquiry->ctl.epfd);
+    }
     say_consequence(inquiry);
     return true;
 }
@@ -317,6 +364,66 @@ static bool lists_agree(const struct inquiry *inquiry)
         if (a->number != b->number || a->data != b->data)
             return false;
     }
+    return true;
+}
+
+static bool is_exclusive(const struct inquiry *inquiry, unsigned step)
+{
+    int64_t events = inquiry_step(inquiry, step)->args[3];
+
+    return step_is_ctl_op(inquiry_step(inquiry, step), EPOLL_CTL_ADD) && events >= 0 &&
+           ((uint32_t)events & EPOLLEXCLUSIVE) && story_succeeded(inquiry->story, NATIVE, step);
+}
+
+/*
+ * Two exclusive registrations of one file in two instances which the kernel got in the other order.
+ * *ret_late is the one that should have been first.
+ */
+static bool find_overtaken(const struct inquiry *inquiry, unsigned *ret_late, unsigned *ret_early)
+{
+    const struct story *story = inquiry->story;
+
+    for (unsigned a = 0; a <= inquiry->step; a++) {
+        for (unsigned b = a + 1; b <= inquiry->step; b++) {
+            struct ctl first, second;
+            if (!is_exclusive(inquiry, a) || !is_exclusive(inquiry, b))
+                continue;
+            story_read_ctl(story, a, &first);
+            story_read_ctl(story, b, &second);
+            int late = deeds_find(story, a);
+            int early = deeds_find(story, b);
+            if (!file_key_equal(first.file, second.file) ||
+                file_key_equal(first.instance, second.instance) || early < 0 ||
+                (late >= 0 && late < early))
+                continue;
+            *ret_late = a;
+            *ret_early = b;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A13: of two instances that watch a file exclusively, the one registered first is woken. */
+bool explain_exclusive(struct inquiry *inquiry)
+{
+    unsigned late, early;
+
+    if (!inquiry->story->witnessed || inquiry->flush_failed || inquiry->subject_err != 0 ||
+        inquiry->difference->kind == DIFFERENCE_LIST || !find_overtaken(inquiry, &late, &early))
+        return false;
+    enum op_effect effect = op_table[observation(inquiry)->op].effect;
+    if (effect != EFFECT_WAIT && effect != EFFECT_POLL)
+        return false;
+    inquiry->culprit = (int)late;
+    give(inquiry, HAZARD_A13);
+    say_step(inquiry, "The", late);
+    text_append(&inquiry->text, " reached the kernel behind");
+    say_step(inquiry, " the", early);
+    text_append(&inquiry->text,
+                ": both watch one file with EPOLLEXCLUSIVE, and their order decides which instance "
+                "a wakeup goes to");
+    say_consequence(inquiry);
     return true;
 }
 

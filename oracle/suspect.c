@@ -124,22 +124,22 @@ static int blame_missing(struct inquiry *inquiry, uint64_t data)
     return thief;
 }
 
-static bool list_has(const struct trace *trace, const struct trace_snapshot *list, uint64_t data)
+static unsigned list_count(const struct trace *trace, const struct trace_snapshot *list,
+                           uint64_t data)
 {
-    for (unsigned i = 0; i < list->nitems; i++) {
-        if (trace->items[list->first + i].data == data)
-            return true;
-    }
-    return false;
+    unsigned count = 0;
+    for (unsigned i = 0; i < list->nitems; i++)
+        count += trace->items[list->first + i].data == data;
+    return count;
 }
 
-/* The first item of `list` that `other` lacks, as data; 0: none. */
+/* The first item of `list` that `other` lacks or has fewer of, as data; 0: none. */
 static uint64_t first_unlisted(const struct trace *trace, const struct trace_snapshot *list,
                                const struct trace *other_trace, const struct trace_snapshot *other)
 {
     for (unsigned i = 0; i < list->nitems; i++) {
         uint64_t data = trace->items[list->first + i].data;
-        if (!list_has(other_trace, other, data))
+        if (list_count(other_trace, other, data) < list_count(trace, list, data))
             return data;
     }
     return 0;
@@ -495,10 +495,11 @@ static int blame_result(struct inquiry *inquiry)
                             : (int)inquiry->observer;
     if (effect != EFFECT_WAIT && effect != EFFECT_POLL)
         return INQUIRY_NONE;
-    if (failed_alone)
+    /* The error of a flush comes before the call's own, whatever that would have been. */
+    if (inquiry->subject_err != 0 && inquiry->subject_err != inquiry->native_err)
         return blame_flush(inquiry, inquiry->subject_err);
     if (inquiry->native_err != 0)
-        return INQUIRY_NONE;
+        return inquiry->difference->kind == DIFFERENCE_LOST ? blame_poll(inquiry) : INQUIRY_NONE;
     return effect == EFFECT_WAIT ? blame_wait(inquiry) : blame_poll(inquiry);
 }
 

@@ -66,6 +66,27 @@ static int blame_absence(struct inquiry *inquiry, unsigned index)
     return story->deeds[change].ctl;
 }
 
+/* An ADD of an instance met a loop or a path that natively was cut: the DEL that cut it is late. */
+static int blame_loop(struct inquiry *inquiry, unsigned index)
+{
+    const struct story *story = inquiry->story;
+    const struct deed *deed = &story->deeds[index];
+
+    for (unsigned k = 0; k < (unsigned)deed->ctl; k++) {
+        const struct step *step = inquiry_step(inquiry, k);
+        if (!step_is_ctl_op(step, EPOLL_CTL_DEL) || !story_succeeded(story, NATIVE, k) ||
+            !pending_at(story, k, index))
+            continue;
+        const struct world *world = story_world(story, NATIVE, k);
+        int file = world_file_of_arg(world, step, 2);
+        if (file == WORLD_FILE_NONE || world->files[file].kind != FILE_EPOLL)
+            continue;
+        inquiry->victim = deed->ctl;
+        return (int)k;
+    }
+    return deed->ctl;
+}
+
 static int blame_refusal(struct inquiry *inquiry, unsigned index)
 {
     const struct deed *deed = &inquiry->story->deeds[index];
@@ -78,6 +99,8 @@ static int blame_refusal(struct inquiry *inquiry, unsigned index)
         return deed->ctl;
     if (deed->err == EEXIST)
         return blame_collision(inquiry, index);
+    if (deed->err == ELOOP)
+        return blame_loop(inquiry, index);
     return deed->err == ENOENT ? blame_absence(inquiry, index) : deed->ctl;
 }
 
