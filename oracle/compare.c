@@ -319,6 +319,22 @@ static bool snapshot_equal(const struct trace *native, const struct trace_snapsh
     return true;
 }
 
+/* The wait behind which a list was read: the step itself, or one of that process that returned
+ * during it. */
+static unsigned list_observer(const struct comparison *comparison, unsigned k, unsigned process)
+{
+    const struct program *program = comparison->story->program;
+    for (unsigned i = k + 1; i-- > 0;) {
+        const struct step *step = &program->steps[i];
+        if (op_table[step->op].effect == EFFECT_WAIT &&
+            program->actors[step->actor].process == process &&
+            (i == k || returned_at(comparison->native, i, k) ||
+             returned_at(comparison->subject, i, k)))
+            return i;
+    }
+    return k;
+}
+
 static bool compare_lists(struct comparison *comparison, unsigned k)
 {
     for (;;) {
@@ -332,7 +348,8 @@ static bool compare_lists(struct comparison *comparison, unsigned k)
         const struct trace_snapshot *either = native != NULL ? native : subject;
         comparison->found->process = either->process;
         comparison->found->number = either->number;
-        return differ(comparison, DIFFERENCE_LIST, k, k);
+        return differ(comparison, DIFFERENCE_LIST, k,
+                      list_observer(comparison, k, either->process));
     }
 }
 

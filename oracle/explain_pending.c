@@ -250,6 +250,7 @@ static bool nested_by_own_number(const struct inquiry *inquiry)
     for (unsigned i = 0; i < world->nitems; i++) {
         const struct world_item *item = &world->items[i];
         if (item->live && item->number == inquiry->ctl.epfd &&
+            story_process(inquiry->story, (unsigned)item->added) == inquiry->ctl.process &&
             file_key_equal(story_file(world, item->file), inquiry->ctl.instance))
             return true;
     }
@@ -269,13 +270,14 @@ static enum road find_road(const struct inquiry *inquiry)
     const struct step *step = observation(inquiry);
     enum op_effect effect = op_table[step->op].effect;
 
-    /* In a flush it is the refused operation that comes to the instance. */
-    if (inquiry->flush_failed && inquiry->victim < 0)
+    /* Where another operation is the victim, it is that one which came to the instance. */
+    bool by_victim = inquiry->victim >= 0;
+    unsigned seen = by_victim ? (unsigned)inquiry->victim : inquiry->observer;
+    if (inquiry->flush_failed && !by_victim)
         return ROAD_DIRECT;
-    unsigned seen = inquiry->flush_failed ? (unsigned)inquiry->victim : inquiry->observer;
-    if (!inquiry->flush_failed && effect == EFFECT_POLL)
+    if (!by_victim && effect == EFFECT_POLL)
         return ROAD_POLL;
-    if (!inquiry->flush_failed && effect != EFFECT_WAIT && effect != EFFECT_CTL)
+    if (!by_victim && effect != EFFECT_WAIT && effect != EFFECT_CTL)
         return ROAD_DIRECT;
     const struct world *world = story_world(inquiry->story, NATIVE, seen);
     int file = world_file_of_arg(world, inquiry_step(inquiry, seen), 0);
@@ -284,13 +286,14 @@ static enum road find_road(const struct inquiry *inquiry)
                    ? ROAD_DIRECT
                    : ROAD_NUMBER;
     /* A ctl looks at the list that it changes, no further. */
-    return effect == EFFECT_WAIT && !inquiry->flush_failed ? ROAD_OUTER : ROAD_DIRECT;
+    return effect == EFFECT_WAIT && !by_victim ? ROAD_OUTER : ROAD_DIRECT;
 }
 
 /* A7, A8: the observer looks at the instance by another road than the number that the ctl used. */
 bool explain_indirect(struct inquiry *inquiry)
 {
-    if (!inquiry->flush_failed ? !culprit_is_unseen(inquiry) : !culprit_is_late(inquiry))
+    bool by_victim = inquiry->victim >= 0;
+    if (by_victim ? !culprit_is_late(inquiry) : !culprit_is_unseen(inquiry))
         return false;
     enum road road = find_road(inquiry);
     if (road == ROAD_DIRECT)
@@ -308,14 +311,15 @@ bool explain_indirect(struct inquiry *inquiry)
         text_append(&inquiry->text,
                     " on epoll fd %d is pending while its instance is used by another number",
                     inquiry->ctl.epfd);
-        if (inquiry->flush_failed)
+        if (by_victim)
             say_step(inquiry, " in the", (unsigned)inquiry->victim);
     } else {
         text_append(&inquiry->text,
                     " is pending on an inner instance while %s waits on an outer one",
                     inquiry_actor(inquiry, inquiry->observer));
         if (!nested_by_own_number(inquiry))
-            text_append(&inquiry->text, ", which knows it by another number than %d",
+            text_append(&inquiry->text,
+                        ", where it was put by another process or by another number than %d",
                         inquiry->ctl.epfd);
     }
     say_consequence(inquiry);
@@ -365,6 +369,30 @@ static bool lists_agree(const struct inquiry *inquiry)
             return false;
     }
     return true;
+}
+
+/* D10: the kernel got the thread's operations on several instances in another order than they were
+ * called in. */
+bool explain_overtaken(struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) || !inquiry->story->witnessed || !inquiry->flush_failed ||
+        inquiry->subject_err != ELOOP)
+        return false;
+    int own = deeds_find(inquiry->story, (unsigned)inquiry->culprit);
+    for (int i = 0; i < own; i++) {
+        const struct deed *deed = &inquiry->story->deeds[i];
+        if (deed->ctl <= inquiry->culprit || deed->err != 0 ||
+            file_key_equal(deed->instance, inquiry->ctl.instance))
+            continue;
+        give(inquiry, HAZARD_D10);
+        say_step(inquiry, "The", (unsigned)inquiry->culprit);
+        text_append(&inquiry->text, " reached the kernel behind");
+        say_step(inquiry, " the", (unsigned)deed->ctl);
+        text_append(&inquiry->text, " on another instance, and by then the two would close a loop");
+        say_consequence(inquiry);
+        return true;
+    }
+    return false;
 }
 
 static bool is_exclusive(const struct inquiry *inquiry, unsigned step)

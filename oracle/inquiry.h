@@ -75,7 +75,7 @@ explain_rule explain_end, explain_call_error, explain_errno_clobbered, explain_p
     explain_late_error, explain_dropped, explain_numbers, explain_order;
 /* explain_pending.c */
 explain_rule explain_handoff, explain_target_door, explain_epfd_door, explain_fork, explain_process,
-    explain_indirect, explain_thread, explain_exclusive, explain_readiness;
+    explain_indirect, explain_thread, explain_overtaken, explain_exclusive, explain_readiness;
 
 /* Writes "the ADD of step 3" with `article`, and cites the step. */
 void say_step(struct inquiry *inquiry, const char *article, unsigned step);

@@ -36,11 +36,17 @@ static int blame_collision(struct inquiry *inquiry, unsigned index)
         return owner->ctl;
     }
     int ended = story_ended(story, (unsigned)owner->ctl, (unsigned)deed->ctl);
-    if (ended < 0 || !step_is_ctl(inquiry_step(inquiry, (unsigned)ended)) ||
-        !pending_at(story, (unsigned)ended, index))
+    if (ended < 0 || !step_is_ctl(inquiry_step(inquiry, (unsigned)ended)))
         return deed->ctl;
+    int end = deeds_find(story, (unsigned)ended);
     inquiry->victim = deed->ctl;
-    return ended;
+    if (end < 0 || end > (int)index)
+        return ended;
+    /* The DEL was in time, what it was to take away came after it. */
+    if (end < change)
+        return owner->ctl;
+    inquiry->victim = INQUIRY_NONE;
+    return deed->ctl;
 }
 
 /* A MOD or DEL met no item: its ADD is late, or another's DEL came in between. */
@@ -66,12 +72,23 @@ static int blame_absence(struct inquiry *inquiry, unsigned index)
     return story->deeds[change].ctl;
 }
 
-/* An ADD of an instance met a loop or a path that natively was cut: the DEL that cut it is late. */
+/*
+ * An ADD of an instance met a loop that natively is not there: an ADD went astray, or the DEL that
+ * cut the loop is late.
+ */
 static int blame_loop(struct inquiry *inquiry, unsigned index)
 {
     const struct story *story = inquiry->story;
     const struct deed *deed = &story->deeds[index];
 
+    for (unsigned i = 0; i < index; i++) {
+        const struct deed *other = &story->deeds[i];
+        if (other->err == 0 && other->ctl >= 0 && other->op == EPOLL_CTL_ADD &&
+            !meant_so(inquiry, other)) {
+            inquiry->victim = deed->ctl;
+            return other->ctl;
+        }
+    }
     for (unsigned k = 0; k < (unsigned)deed->ctl; k++) {
         const struct step *step = inquiry_step(inquiry, k);
         if (!step_is_ctl_op(step, EPOLL_CTL_DEL) || !story_succeeded(story, NATIVE, k) ||

@@ -38,6 +38,7 @@ struct run {
     struct trace *trace;
     unsigned flags; /* enum execute_flags */
     uint32_t request;
+    unsigned own; /* the actor whose step is in progress */
     struct run_actor actors[PROGRAM_ACTORS_MAX];
     bool process_ended[PROGRAM_ACTORS_MAX];
     /* The watchdog of the step in progress. */

@@ -196,6 +196,9 @@ static void mark_process_ended(struct run *run, unsigned process, unsigned step)
 /* A process that ends while nobody asked it to. */
 static void crash(struct run *run, unsigned actor)
 {
+    /* Of a process that died whole it was most likely the actor whose turn it was. */
+    if (run_process(run, run->own) == run_process(run, actor))
+        actor = run->own;
     end_run(run, RUN_CRASHED, actor, -1);
 }
 
@@ -357,6 +360,7 @@ int run_settle(struct run *run, unsigned first, unsigned last)
     unsigned actor = step->actor;
     int err;
 
+    run->own = actor;
     assert(first == last || run->program->steps[first].actor == actor);
     run->stall_armed = false;
     memset(run->stall_run_ns, 0, sizeof(run->stall_run_ns));
