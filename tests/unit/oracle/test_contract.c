@@ -128,7 +128,7 @@ static void test_c10_dropped_by_an_earlier_error(void **state)
     struct scene *scene = late_scene(OPEN "main: epoll_ctl(e0, EPOLL_CTL_ADD, w0, EPOLLOUT)\n"
                                           "main: epoll_wait(e0, 8, 0)\n"
                                           "main: epoll_wait(e0, 8, 0)\n");
-    scene_defers(scene, 4, LATER);
+    scene_defers(scene, 4, 6);
     scene_defers(scene, 5, LATER);
     scene_event(scene, ON_NATIVE, 6, EPOLLOUT, 5);
     scene_returns(scene, ON_SUBJECT, 6, -1, ENOENT);
@@ -144,7 +144,7 @@ static void test_c7_own_predecessor_failed(void **state)
                                           "main: write(w0, 1)\n"
                                           "main: epoll_wait(e0, 8, 0)\n"
                                           "main: epoll_wait(e0, 8, 0)\n");
-    scene_defers(scene, 4, LATER);
+    scene_defers(scene, 4, 7);
     scene_defers(scene, 5, LATER);
     scene_returns(scene, ON_SUBJECT, 7, -1, ENOENT);
     scene_event(scene, ON_NATIVE, 7, EPOLLIN, 5);

@@ -22,6 +22,7 @@ static void test_f1_done_twice(void **state)
                                               "p1: epoll_wait(e0, 8, 0)\n"
                                               "main: epoll_wait(e0, 8, 0)\n");
     scene_runs_in(scene, 4, 6, "p1");
+    scene_defers(scene, 4, 7);
     scene_event(scene, ON_BOTH, 6, EPOLLIN, 4);
     scene_event(scene, ON_NATIVE, 7, EPOLLIN, 4);
     scene_returns(scene, ON_SUBJECT, 7, -1, EEXIST);
@@ -142,6 +143,7 @@ static void test_f1_del_done_twice(void **state)
                                               "p1: epoll_wait(e0, 8, 0)\n"
                                               "main: epoll_wait(e0, 8, 0)\n");
     scene_runs_in(scene, 5, 7, "p1");
+    scene_defers(scene, 5, 8);
     scene_returns(scene, ON_SUBJECT, 8, -1, ENOENT);
     scene_conclude(scene, "process/F1/del-fork-wait");
 }
@@ -158,6 +160,7 @@ static void test_f1_add_and_mod_done_twice(void **state)
                                               "main: epoll_wait(e0, 8, 0)\n");
     scene_runs_in(scene, 4, 7, "p1");
     scene_runs_in(scene, 5, 7, "p1");
+    scene_defers(scene, 4, 8);
     scene_event(scene, ON_NATIVE, 8, EPOLLIN, 7);
     scene_returns(scene, ON_SUBJECT, 8, -1, EEXIST);
     scene_conclude(scene, "process/F1/add-fork-wait");

@@ -116,7 +116,7 @@ static void test_a5_at_the_flush(void **state)
                                                 "t1: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
                                                 "t1: epoll_wait(e0, 8, 0)\n");
     scene_defers(scene, 6, LATER);
-    scene_defers(scene, 7, LATER);
+    scene_defers(scene, 7, 8);
     scene_event(scene, ON_NATIVE, 8, EPOLLIN, 7);
     scene_returns(scene, ON_SUBJECT, 8, -1, EEXIST);
     scene_conclude(scene, "errno-phantom/A5/del-add-wait");
