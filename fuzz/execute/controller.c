@@ -125,6 +125,18 @@ static void note_reaped(struct run *run, unsigned index)
     process->status = (int)(result->ret >= 256 ? result->ret - 256 : result->ret);
 }
 
+/* A task of the process by which /proc shows its descriptors: a main thread that has left shows
+ * none, though its process lives on in other threads. */
+static pid_t find_task(const struct run *run, unsigned process)
+{
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        bool live = run->actors[a].phase == PHASE_IDLE || run->actors[a].phase == PHASE_BUSY;
+        if (live && run_process(run, a) == process)
+            return run->wire->actors[a].tid;
+    }
+    return run->wire->actors[process].pid;
+}
+
 static void snapshot_wait(struct run *run, unsigned index, unsigned now)
 {
     const struct step *step = &run->program->steps[index];
@@ -141,7 +153,7 @@ static void snapshot_wait(struct run *run, unsigned index, unsigned now)
         if (!snapshot->evidence && snapshot->process == process && snapshot->number == number)
             return;
     }
-    observe_interest(run->trace, now, process, run->wire->actors[process].pid, number, false);
+    observe_interest(run->trace, now, process, find_task(run, process), number, false);
 }
 
 /* Writes down what the order brought about: its own steps, and those that it woke or ended. */
@@ -159,7 +171,9 @@ static void collect(struct run *run, unsigned first, unsigned last)
         struct run_actor *actor = &run->actors[a];
         struct trace_step *step = &trace->steps[actor->step];
         bool given = raw_load(&run->wire->actors[a].order) > 0;
-        if (actor->phase == PHASE_BUSY && raw_load(&run->wire->actors[a].done) == actor->order)
+        /* Who is woken by a crash is woken too late: how far it came is chance. */
+        if (trace->end == RUN_COMPLETE && actor->phase == PHASE_BUSY &&
+            raw_load(&run->wire->actors[a].done) == actor->order)
             actor->phase = PHASE_IDLE;
         if (actor->phase == PHASE_BUSY && trace->end == RUN_COMPLETE) {
             step->state = STEP_BLOCKED;
@@ -189,7 +203,7 @@ static void take_snapshots(struct run *run, unsigned last)
     for (unsigned p = 0; p < run->program->nactors; p++) {
         bool born = p == 0 || run->actors[p].phase != PHASE_UNBORN;
         if (run_process(run, p) == p && born && !run->process_ended[p])
-            observe_all_interest(run->trace, last, p, run->wire->actors[p].pid);
+            observe_all_interest(run->trace, last, p, find_task(run, p));
     }
 }
 
@@ -229,7 +243,7 @@ static void observe_end(struct run *run)
             continue;
         trace->processes[p].state = PROCESS_ALIVE;
         if (trace->end == RUN_COMPLETE)
-            observe_fd_table(trace, p, run->wire->actors[p].pid);
+            observe_fd_table(trace, p, find_task(run, p));
     }
     if (trace->end == RUN_COMPLETE)
         return;

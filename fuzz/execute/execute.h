@@ -30,6 +30,7 @@ struct executor_options {
     int cpu;              /* CPU that controller and program share, or -1 not to pin */
     unsigned watchdog_ms; /* how long a stuck actor may stay unchanged inside the subject; 0: the
                              default, 1000 */
+    unsigned start_ms;    /* how long a subject may take to start; 0: the default, 20000 */
 };
 
 /*

@@ -81,7 +81,8 @@ enum task_state task_read_state(const struct task_watch *watch, unsigned *ret_th
         *ret_threads = (unsigned)strtoul(at + 2, NULL, 10);
     if (letter == 'Z' || letter == 'X' || letter == 'x')
         return TASK_ENDED;
-    return letter == 'S' || letter == 'D' ? TASK_SLEEPING : TASK_RUNNING;
+    /* A stopped task moves as little as a sleeping one. */
+    return letter == 'R' ? TASK_RUNNING : TASK_SLEEPING;
 }
 
 void task_read_sample(const struct task_watch *watch, struct task_sample *ret_sample)
@@ -91,11 +92,11 @@ void task_read_sample(const struct task_watch *watch, struct task_sample *ret_sa
 
     memset(ret_sample, 0, sizeof(*ret_sample));
     ret_sample->state = (uint8_t)task_read_state(watch, &ret_sample->threads);
-    if (ret_sample->state == TASK_ENDED) {
-        ret_sample->threads = 0;
+    /* It can end between the two reads. */
+    if (ret_sample->state == TASK_ENDED || read_file(watch->schedstat, text, sizeof(text)) == 0) {
+        *ret_sample = (struct task_sample){.state = TASK_ENDED};
         return;
     }
-    read_file(watch->schedstat, text, sizeof(text));
     ret_sample->run_ns = strtoull(at, &at, 10);
     ret_sample->wait_ns = strtoull(at, &at, 10);
     ret_sample->slices = strtoull(at, &at, 10);

@@ -8,7 +8,7 @@
 
 enum task_state {
     TASK_RUNNING,  /* on a CPU, or it would be */
-    TASK_SLEEPING, /* S or D */
+    TASK_SLEEPING, /* or stopped */
     TASK_ENDED,    /* a zombie, or gone */
 };
 
@@ -29,7 +29,8 @@ int task_watch_open(struct task_watch *watch, pid_t pid, pid_t tid);
 void task_watch_close(struct task_watch *watch);
 bool task_watch_is_open(const struct task_watch *watch);
 
-/* State only: one read. */
+/* State only: one read. *ret_threads is the number of threads of its process, 0 once the task has
+ * been released: a thread that is ending can still be counted. */
 enum task_state task_read_state(const struct task_watch *watch, unsigned *ret_threads);
 
 /* Everything of a sample. */
@@ -45,7 +46,8 @@ int task_read_syscall(const struct task_watch *watch, long *ret_number, uint64_t
 unsigned process_list_threads(pid_t pid, pid_t *ret_tids, unsigned max);
 
 /*
- * Adds a snapshot of the interest list of epoll fd `number` of process `pid` to the trace. A number
+ * Adds a snapshot of the interest list of epoll fd `number` of process `pid`, or of the process of
+ * task `pid`, to the trace. A number
  * that is no epoll fd, or not open, gives none.
  */
 void observe_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid, int number,

@@ -38,14 +38,16 @@ struct run {
     struct trace *trace;
     unsigned flags; /* enum execute_flags */
     uint32_t request;
-    unsigned own; /* the actor whose step is in progress */
     struct run_actor actors[PROGRAM_ACTORS_MAX];
     bool process_ended[PROGRAM_ACTORS_MAX];
+    unsigned turn; /* the actor whose order is being carried out */
     /* The watchdog of the step in progress. */
     bool stall_armed;
     uint64_t stall_since_ms;
     struct run_pass stall_pass;
+    uint32_t stall_current[PROGRAM_ACTORS_MAX]; /* the step that each actor was in */
     uint64_t stall_run_ns[PROGRAM_ACTORS_MAX];
+    uint64_t stall_helper_ns[PROGRAM_ACTORS_MAX];
 };
 
 /*

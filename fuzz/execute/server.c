@@ -47,12 +47,24 @@ void executor_wait_bell(struct executor *executor, uint32_t bell, unsigned milli
     raw_futex_wait(&executor->wire->bell, bell, &timeout);
 }
 
+/* A run in progress is its own process group. The server's end ends the group's leader, but not who
+ * descends from it. */
+static void kill_run(const struct executor *executor)
+{
+    pid_t root = executor->wire ? executor->wire->root : 0;
+
+    if (root > 0)
+        kill(-root, SIGKILL);
+}
+
 bool executor_server_ended(struct executor *executor)
 {
     int status;
 
-    if (executor->server && waitpid(executor->server, &status, WNOHANG) == executor->server)
+    if (executor->server && waitpid(executor->server, &status, WNOHANG) == executor->server) {
         executor->server = 0;
+        kill_run(executor);
+    }
     return executor->server == 0;
 }
 
@@ -247,7 +259,7 @@ static void read_errors(struct executor *executor, char *text, size_t size)
 
 static int await_server(struct executor *executor, char *ret_why)
 {
-    uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
+    uint64_t deadline = executor_now_ms() + executor->options.start_ms;
     char said[EXECUTE_WHY_MAX - 160];
 
     for (;;) {
@@ -337,6 +349,8 @@ int executor_start(const struct subject *subject, const struct executor_options 
     executor->errors = -1;
     if (executor->options.watchdog_ms == 0)
         executor->options.watchdog_ms = EXECUTOR_WATCHDOG_MS;
+    if (executor->options.start_ms == 0)
+        executor->options.start_ms = EXECUTOR_START_MS;
     err = start_pinned(executor, path, witness, ret_why);
     if (err) {
         executor_stop(executor);
@@ -354,10 +368,7 @@ void executor_stop(struct executor *executor)
         return;
     if (executor->server) {
         int status;
-        /* A run in progress is its own process group; the server's end would end its root, but not
-         * orphans. */
-        if (executor->wire && executor->wire->root > 0)
-            kill(-executor->wire->root, SIGKILL);
+        kill_run(executor);
         kill(executor->server, SIGKILL);
         while (waitpid(executor->server, &status, 0) < 0 && errno == EINTR)
             ;

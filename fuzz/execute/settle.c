@@ -125,6 +125,13 @@ static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
     return op_sleeps_in(op, *ret_number);
 }
 
+/* Whose doing it is that something happened to a process: that of the actor whose turn it is, if it
+ * is of this process, for which of several threads is seen first is chance. */
+static unsigned blame_in(const struct run *run, unsigned process)
+{
+    return run_process(run, run->turn) == process ? run->turn : process;
+}
+
 static void end_run(struct run *run, enum run_end how, unsigned actor, long number)
 {
     uint32_t current = raw_load(&run->wire->actors[actor].current);
@@ -137,6 +144,33 @@ static void end_run(struct run *run, enum run_end how, unsigned actor, long numb
         run->trace->end_step = (int16_t)(current - 1);
 }
 
+/* True, with the run ended, if a task has used the watchdog's time of CPU in one step. */
+static bool check_spinning(struct run *run, const struct run_pass *pass, uint64_t limit_ns)
+{
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        uint32_t current = raw_load(&run->wire->actors[a].current);
+        const struct task_sample *sample = &pass->samples[a];
+        const struct task_sample *helpers = &pass->helpers[a];
+        /* Each step of an order has the time for itself. */
+        if (!run->stall_armed || run->stall_run_ns[a] == 0 || run->stall_current[a] != current)
+            run->stall_run_ns[a] = sample->run_ns;
+        if (!run->stall_armed || run->stall_helper_ns[a] == 0)
+            run->stall_helper_ns[a] = helpers->run_ns;
+        run->stall_current[a] = current;
+        if (run->actors[a].phase == PHASE_BUSY && sample->state == TASK_RUNNING &&
+            sample->run_ns > run->stall_run_ns[a] + limit_ns) {
+            end_run(run, RUN_HUNG, a, -1);
+            return true;
+        }
+        if (helpers->state == TASK_RUNNING &&
+            helpers->run_ns > run->stall_helper_ns[a] + limit_ns) {
+            end_run(run, RUN_HUNG, blame_in(run, a), -1);
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * The watchdog. Load on the machine must not fire it, so it does not look at the clock alone: a run
  * hangs when nothing of it has moved for the watchdog's time although no task is runnable, or when
@@ -147,15 +181,8 @@ static void check_stall(struct run *run, const struct run_pass *pass)
     uint64_t limit_ms = run->executor->options.watchdog_ms;
     uint64_t now = executor_now_ms();
 
-    for (unsigned a = 0; a < run->program->nactors; a++) {
-        if (!run->stall_armed || run->stall_run_ns[a] == 0)
-            run->stall_run_ns[a] = pass->samples[a].run_ns;
-        if (run->actors[a].phase == PHASE_BUSY && pass->samples[a].state == TASK_RUNNING &&
-            pass->samples[a].run_ns > run->stall_run_ns[a] + limit_ms * 1000000) {
-            end_run(run, RUN_HUNG, a, -1);
-            return;
-        }
-    }
+    if (check_spinning(run, pass, limit_ms * 1000000))
+        return;
     if (!run->stall_armed || pass->running || memcmp(pass, &run->stall_pass, sizeof(*pass)) != 0) {
         run->stall_armed = true;
         run->stall_since_ms = now;
@@ -196,10 +223,7 @@ static void mark_process_ended(struct run *run, unsigned process, unsigned step)
 /* A process that ends while nobody asked it to. */
 static void crash(struct run *run, unsigned actor)
 {
-    /* Of a process that died whole it was most likely the actor whose turn it was. */
-    if (run_process(run, run->own) == run_process(run, actor))
-        actor = run->own;
-    end_run(run, RUN_CRASHED, actor, -1);
+    end_run(run, RUN_CRASHED, blame_in(run, run_process(run, actor)), -1);
 }
 
 /* One round of waiting: sleeps until the bell or a while, then sees whether who is waited for can
@@ -235,16 +259,18 @@ static int settle_done(struct run *run, unsigned actor)
     return 0;
 }
 
-/* Waits for an actor that the step has started. */
+/* Waits for an actor that the step has started, or for the run's first one. */
 static int settle_birth(struct run *run, unsigned actor)
 {
+    struct wire_actor *wired = &run->wire->actors[actor];
+
     /* From here on it is looked after like the others: it may crash or hang before it is ready. */
     run->actors[actor].phase = PHASE_BUSY;
     run->actors[actor].step = run->program->actors[actor].born;
     run->actors[actor].order = UINT32_MAX;
     while (run->trace->end == RUN_COMPLETE) {
         uint32_t bell = raw_load(&run->wire->bell);
-        if (raw_load(&run->wire->actors[actor].ready))
+        if (raw_load(&wired->ready))
             break;
         int err = wait_a_while(run, bell);
         if (err)
@@ -253,8 +279,10 @@ static int settle_birth(struct run *run, unsigned actor)
     if (run->trace->end == RUN_COMPLETE) {
         run->actors[actor].phase = PHASE_IDLE;
         run->actors[actor].order = 0;
-        /* Until it announced itself its task could be watched by pid only. */
-        task_watch_close(&run->actors[actor].watch);
+        /* Until it announced itself its task could be watched by pid only, which is a thread's
+         * process. */
+        if (run_process(run, actor) != actor)
+            task_watch_close(&run->actors[actor].watch);
     }
     return 0;
 }
@@ -269,6 +297,9 @@ static int settle_end(struct run *run, unsigned actor, unsigned step)
         struct run_pass pass;
         unsigned threads;
         bool gone = task_read_state(&run->actors[actor].watch, &threads) == TASK_ENDED;
+        /* Until it is released its process counts it, and a process whose last thread it was could
+         * not be told from one that lives on. The main thread stays as a zombie. */
+        gone &= threads == 0 || actor == process;
         if (process_gone(run, process)) {
             mark_process_ended(run, process, step);
             return 0;
@@ -360,10 +391,9 @@ int run_settle(struct run *run, unsigned first, unsigned last)
     unsigned actor = step->actor;
     int err;
 
-    run->own = actor;
     assert(first == last || run->program->steps[first].actor == actor);
     run->stall_armed = false;
-    memset(run->stall_run_ns, 0, sizeof(run->stall_run_ns));
+    run->turn = actor;
     if (op->effect == EFFECT_EXIT || op->effect == EFFECT_THREAD_EXIT) {
         err = settle_end(run, actor, last);
     } else if (step_may_block(step)) {
@@ -391,24 +421,24 @@ int run_settle_root(struct run *run)
     struct wire *wire = run->wire;
 
     run->stall_armed = false;
-    run->actors[0].phase = PHASE_BUSY;
-    run->actors[0].order = UINT32_MAX;
-    for (;;) {
+    run->turn = 0;
+    /* The server says who the first process is, or that there is none. */
+    while (__atomic_load_n(&wire->actors[0].pid, __ATOMIC_ACQUIRE) == 0) {
         uint32_t bell = raw_load(&wire->bell);
         if (raw_load(&wire->finished) == run->request)
             return -ECHILD;
-        if (raw_load(&wire->actors[0].ready)) {
-            run->actors[0].phase = PHASE_IDLE;
-            run->actors[0].order = 0;
-            return 0;
-        }
-        if (raw_load(&wire->root_ended) || executor_server_ended(run->executor)) {
-            run->trace->end = RUN_CRASHED;
-            run->trace->end_step = 0;
-            return 0;
+        if (__atomic_load_n(&wire->actors[0].pid, __ATOMIC_ACQUIRE) != 0)
+            break;
+        if (executor_server_ended(run->executor)) {
+            end_run(run, RUN_CRASHED, 0, -1);
+            break;
         }
         if (executor_interrupted())
             return -EINTR;
         executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
     }
+    int err = settle_birth(run, 0);
+    if (!err && run->trace->end != RUN_COMPLETE)
+        run->trace->end_step = 0;
+    return err;
 }
