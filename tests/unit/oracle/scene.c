@@ -238,11 +238,27 @@ static int kernel_check(const struct kernel *kernel, const struct step *step, un
     return 0;
 }
 
+/* True if watching `file` from `instance` would close a loop: chains in a scene are short. */
+static bool kernel_loops(const struct kernel *kernel, int file, int instance, unsigned depth)
+{
+    if (file == instance)
+        return true;
+    for (unsigned i = 0; i < kernel->nitems && depth < 5; i++) {
+        const struct kernel_item *item = &kernel->items[i];
+        if (item->live && item->instance == file &&
+            kernel_loops(kernel, item->file, instance, depth + 1))
+            return true;
+    }
+    return false;
+}
+
 static int kernel_change(struct kernel *kernel, const struct kernel_item *fresh, int op)
 {
     struct kernel_item *item = kernel_find(kernel, fresh->instance, fresh->number, fresh->file);
     switch (op) {
     case EPOLL_CTL_ADD:
+        if (kernel_loops(kernel, fresh->file, fresh->instance, 0))
+            return ELOOP;
         if (item != NULL)
             return EEXIST;
         assert(kernel->nitems < PROGRAM_STEPS_MAX);

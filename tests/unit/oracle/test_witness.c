@@ -128,6 +128,54 @@ static void test_failure_behind_a_removed_pair(void **state)
     conclude_witnessed(scene, "errno-phantom/A6/add-del-wait");
 }
 
+#define TWO_INSTANCES                                                                              \
+    "main: e0 = epoll_create1(0)\n" /* 1 */                                                        \
+    "main: e1 = epoll_create1(0)\n" /* 2 */
+
+/* One thread watches one of two instances from the other, stops, and watches it the other way
+ * round. Carried out list by list, either the first ADD comes last or the DEL comes too late: a
+ * loop. */
+static void test_d10_order_across_instances(void **state)
+{
+    (void)state;
+    struct scene *scene =
+        scene_new(TWO_INSTANCES "main: epoll_ctl(e1, EPOLL_CTL_ADD, e0, EPOLLIN)\n"
+                                "main: epoll_ctl(e1, EPOLL_CTL_DEL, e0, 0)\n"
+                                "main: epoll_ctl(e0, EPOLL_CTL_ADD, e1, EPOLLIN)\n"
+                                "main: epoll_wait(e0, 8, 0)\n"
+                                "main: epoll_wait(e1, 8, 0)\n");
+    scene_defers(scene, 5, 6);
+    scene_defers(scene, 3, 7);
+    scene_defers(scene, 4, 7);
+    scene_returns(scene, ON_SUBJECT, 7, -1, ELOOP);
+    conclude_witnessed(scene, "errno-phantom/D10/add-add-wait");
+
+    scene = scene_new(TWO_INSTANCES "main: e2 = epoll_create1(0)\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_ADD, e1, EPOLLIN)\n"
+                                    "main: epoll_wait(e0, 8, 0)\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_DEL, e1, 0)\n"
+                                    "main: epoll_ctl(e1, EPOLL_CTL_ADD, e0, EPOLLIN)\n"
+                                    "main: epoll_wait(e1, 8, 0)\n");
+    scene_defers(scene, 6, LATER); /* on e0, which nobody waits on */
+    scene_defers(scene, 7, 8);
+    scene_returns(scene, ON_SUBJECT, 8, -1, ELOOP);
+    conclude_witnessed(scene, "errno-phantom/D10/del-add-wait");
+}
+
+/* Another process's DEL is pending when the ADD comes that natively closes no loop any more. */
+static void test_a10_loop_across_processes(void **state)
+{
+    (void)state;
+    struct scene *scene =
+        scene_new(TWO_INSTANCES "main: epoll_ctl(e1, EPOLL_CTL_ADD, e0, EPOLLIN)\n"
+                                "main: p1 = fork()\n"
+                                "main: epoll_ctl(e1, EPOLL_CTL_DEL, e0, 0)\n"
+                                "p1: epoll_ctl(e0, EPOLL_CTL_ADD, e1, EPOLLIN)\n");
+    scene_defers(scene, 5, LATER);
+    scene_returns(scene, ON_SUBJECT, 6, -1, ELOOP);
+    conclude_witnessed(scene, "errno-phantom/A10/del-add");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +184,8 @@ int main(void)
         cmocka_unit_test(test_a13_needs_one_file),
         cmocka_unit_test(test_repair_within_a_batch),
         cmocka_unit_test(test_no_repair_within_a_batch),
+        cmocka_unit_test(test_d10_order_across_instances),
+        cmocka_unit_test(test_a10_loop_across_processes),
         cmocka_unit_test(test_failure_behind_a_removed_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
