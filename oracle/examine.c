@@ -112,7 +112,9 @@ static bool target_is_other(const struct inquiry *inquiry)
         story_read_ctl(inquiry->story, (unsigned)inquiry->victim, &victim);
         return !file_key_equal(victim.file, inquiry->ctl.file);
     }
-    if (!is_registration(inquiry->ctl.op) || inquiry->carried <= (int)culprit)
+    /* Where it lands after the observer looked is no matter of what the observer saw. */
+    if (!is_registration(inquiry->ctl.op) || inquiry->carried <= (int)culprit ||
+        inquiry->carried > (int)inquiry->step)
         return false;
     struct file_key landed = story_landed(inquiry->story, culprit, inquiry->carried);
     return !file_key_equal(landed, inquiry->ctl.file);
@@ -130,7 +132,8 @@ static bool instance_is_other(const struct inquiry *inquiry)
         story_read_ctl(inquiry->story, (unsigned)inquiry->victim, &victim);
         return !file_key_equal(victim.instance, inquiry->ctl.instance);
     }
-    if (inquiry->carried < 0 || !is_registration(inquiry->ctl.op))
+    if (inquiry->carried < 0 || inquiry->carried > (int)inquiry->step ||
+        !is_registration(inquiry->ctl.op))
         return false;
     if (story_listed(inquiry->story, SUBJECT, (unsigned)inquiry->carried,
                      step_number((unsigned)inquiry->culprit), &instance) == NULL)

@@ -371,6 +371,22 @@ static bool lists_agree(const struct inquiry *inquiry)
     return true;
 }
 
+/* A later call that the kernel got before the culprit, on another instance. Or INQUIRY_NONE. */
+static int find_overtaker(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+    int own = deeds_find(story, (unsigned)inquiry->culprit);
+    for (unsigned i = 0; i < story->ndeeds && (own < 0 || (int)i < own); i++) {
+        const struct deed *deed = &story->deeds[i];
+        /* Where the culprit never came, its victim is the one that did in its place. */
+        bool met = own >= 0 ? deed->err == 0 : deed->ctl == inquiry->victim;
+        if (met && deed->ctl > inquiry->culprit &&
+            !file_key_equal(deed->instance, inquiry->ctl.instance))
+            return deed->ctl;
+    }
+    return INQUIRY_NONE;
+}
+
 /* D10: the kernel got the thread's operations on several instances in another order than they were
  * called in. */
 bool explain_overtaken(struct inquiry *inquiry)
@@ -378,21 +394,16 @@ bool explain_overtaken(struct inquiry *inquiry)
     if (!culprit_is_late(inquiry) || !inquiry->story->witnessed || !inquiry->flush_failed ||
         inquiry->subject_err != ELOOP)
         return false;
-    int own = deeds_find(inquiry->story, (unsigned)inquiry->culprit);
-    for (int i = 0; i < own; i++) {
-        const struct deed *deed = &inquiry->story->deeds[i];
-        if (deed->ctl <= inquiry->culprit || deed->err != 0 ||
-            file_key_equal(deed->instance, inquiry->ctl.instance))
-            continue;
-        give(inquiry, HAZARD_D10);
-        say_step(inquiry, "The", (unsigned)inquiry->culprit);
-        text_append(&inquiry->text, " reached the kernel behind");
-        say_step(inquiry, " the", (unsigned)deed->ctl);
-        text_append(&inquiry->text, " on another instance, and by then the two would close a loop");
-        say_consequence(inquiry);
-        return true;
-    }
-    return false;
+    int overtaker = find_overtaker(inquiry);
+    if (overtaker < 0)
+        return false;
+    give(inquiry, HAZARD_D10);
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " had not reached the kernel when");
+    say_step(inquiry, " the", (unsigned)overtaker);
+    text_append(&inquiry->text, " on another instance did, and so the instances close a loop");
+    say_consequence(inquiry);
+    return true;
 }
 
 static bool is_exclusive(const struct inquiry *inquiry, unsigned step)

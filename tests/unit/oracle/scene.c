@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,33 +216,101 @@ static struct kernel_item *kernel_find(struct kernel *kernel, int instance, int 
     return NULL;
 }
 
-static void kernel_ctl(struct kernel *kernel, unsigned ctl, unsigned process)
+/* The kernel's checks before it looks at its list, in its order, and where the numbers lead. */
+static int kernel_check(const struct kernel *kernel, const struct step *step, unsigned process,
+                        struct kernel_item *ret_item)
+{
+    const struct world *world = kernel->world;
+    int number = world_number(world, step, 2);
+    int instance = world_file_of(world, process, world_number(world, step, 0));
+    int file = world_file_of(world, process, number);
+    if (step->args[3] < 0 && step->args[1] != EPOLL_CTL_DEL)
+        return EFAULT;
+    if (instance == WORLD_FILE_NONE || file == WORLD_FILE_NONE)
+        return EBADF;
+    if (world->files[file].kind == FILE_PATH || world->files[file].kind == FILE_REGULAR)
+        return EPERM;
+    if (world->files[instance].kind != FILE_EPOLL || instance == file)
+        return EINVAL;
+    ret_item->instance = instance;
+    ret_item->file = file;
+    ret_item->number = number;
+    return 0;
+}
+
+/* True if watching `file` from `instance` would close a loop: chains in a scene are short. */
+static bool kernel_loops(const struct kernel *kernel, int file, int instance, unsigned depth)
+{
+    if (file == instance)
+        return true;
+    for (unsigned i = 0; i < kernel->nitems && depth < 5; i++) {
+        const struct kernel_item *item = &kernel->items[i];
+        if (item->live && item->instance == file &&
+            kernel_loops(kernel, item->file, instance, depth + 1))
+            return true;
+    }
+    return false;
+}
+
+static int kernel_change(struct kernel *kernel, const struct kernel_item *fresh, int op)
+{
+    struct kernel_item *item = kernel_find(kernel, fresh->instance, fresh->number, fresh->file);
+    switch (op) {
+    case EPOLL_CTL_ADD:
+        if (kernel_loops(kernel, fresh->file, fresh->instance, 0))
+            return ELOOP;
+        if (item != NULL)
+            return EEXIST;
+        assert(kernel->nitems < PROGRAM_STEPS_MAX);
+        kernel->items[kernel->nitems++] = *fresh;
+        return 0;
+    case EPOLL_CTL_MOD:
+        if (item == NULL)
+            return ENOENT;
+        if ((item->events | fresh->events) & EPOLLEXCLUSIVE)
+            return EINVAL;
+        *item = *fresh;
+        return 0;
+    case EPOLL_CTL_DEL:
+        if (item == NULL)
+            return ENOENT;
+        item->live = false;
+        return 0;
+    default:
+        return EINVAL;
+    }
+}
+
+/* Whoever makes the call: in which step, by which actor, in which process's numbers. */
+struct caller {
+    unsigned step;
+    unsigned actor;
+    unsigned process;
+    bool repairs;
+};
+
+static void kernel_ctl(struct kernel *kernel, unsigned ctl, const struct caller *caller)
 {
     const struct step *step = &kernel->program->steps[ctl];
-    int number = world_number(kernel->world, step, 2);
-    int instance = world_file_of(kernel->world, process, world_number(kernel->world, step, 0));
-    int file = world_file_of(kernel->world, process, number);
-    if (instance == WORLD_FILE_NONE || file == WORLD_FILE_NONE || step->args[3] < 0 ||
-        kernel->world->files[instance].kind != FILE_EPOLL || instance == file ||
-        kernel->world->files[file].kind == FILE_PATH ||
-        kernel->world->files[file].kind == FILE_REGULAR)
-        return;
-    struct kernel_item *item = kernel_find(kernel, instance, number, file);
-    if (step->args[1] == EPOLL_CTL_DEL && item != NULL)
-        item->live = false;
-    if (step->args[1] == EPOLL_CTL_MOD && item != NULL) {
-        item->events = (uint32_t)step->args[3];
-        item->data = step_number(ctl);
-    }
-    if (step->args[1] == EPOLL_CTL_ADD && item == NULL) {
-        struct kernel_item fresh = {.live = true,
-                                    .instance = instance,
-                                    .number = number,
-                                    .file = file,
-                                    .events = (uint32_t)step->args[3],
-                                    .data = step_number(ctl)};
-        assert(kernel->nitems < PROGRAM_STEPS_MAX);
-        kernel->items[kernel->nitems++] = fresh;
+    struct kernel_item fresh = {.live = true, .data = step_number(ctl)};
+    fresh.events = step->args[3] < 0 ? 0 : (uint32_t)step->args[3];
+    int checked = kernel_check(kernel, step, caller->process, &fresh);
+    int op = (int)step->args[1];
+    for (bool again = true; again;) {
+        int err = checked != 0 ? checked : kernel_change(kernel, &fresh, op);
+        struct trace_carried *seen = &kernel->trace->carried[kernel->trace->ncarried++];
+        assert(kernel->trace->ncarried <= TRACE_CARRIED_MAX);
+        *seen = (struct trace_carried){.step = (int16_t)caller->step,
+                                       .actor = (uint8_t)caller->actor,
+                                       .epfd = world_number(kernel->world, step, 0),
+                                       .op = op,
+                                       .number = world_number(kernel->world, step, 2),
+                                       .err = err};
+        if (op != EPOLL_CTL_DEL && err != EFAULT)
+            seen->data = step_number(ctl);
+        again = caller->repairs && op == step->args[1] &&
+                ((op == EPOLL_CTL_ADD && err == EEXIST) || (op == EPOLL_CTL_MOD && err == ENOENT));
+        op = op == EPOLL_CTL_ADD ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     }
 }
 
@@ -296,11 +365,39 @@ static void kernel_observe(struct kernel *kernel, unsigned step)
 /* Carries out what was deferred until step k, before or after its own call. */
 static void kernel_flush(struct kernel *kernel, const struct scene *scene, unsigned k, bool after)
 {
+    const struct program *program = kernel->program;
     for (unsigned i = 0; i < scene->nruns; i++) {
         const struct scene_run *run = &scene->runs[i];
+        struct caller caller = {.step = k,
+                                .actor = program->steps[k].actor,
+                                .process = run->process,
+                                .repairs = scene->repairs};
+        /* A flush that is no matter of the step's own process is that of its owner. */
+        if (program->actors[caller.actor].process != run->process)
+            caller.actor = program->steps[run->ctl].actor;
         if (run->at == k && run->after == after)
-            kernel_ctl(kernel, run->ctl, run->process);
+            kernel_ctl(kernel, run->ctl, &caller);
     }
+}
+
+static void kernel_step(struct kernel *kernel, const struct scene *scene, int side, unsigned k)
+{
+    const struct step *step = &kernel->program->steps[k];
+    const struct trace_step *done = &kernel->trace->steps[k];
+    if (side == ON_SUBJECT)
+        kernel_flush(kernel, scene, k, false);
+    struct caller own = {
+        .step = k, .actor = step->actor, .process = kernel->program->actors[step->actor].process};
+    if (step->op == OP_EPOLL_CTL && done->state == STEP_DONE &&
+        (side == ON_NATIVE || !scene->deferred[k]))
+        kernel_ctl(kernel, k, &own);
+    struct world_outcome outcome;
+    trace_outcome(kernel->trace, k, &outcome);
+    if (done->state == STEP_DONE || done->state == STEP_DIED)
+        world_apply(kernel->world, k, &outcome);
+    if (side == ON_SUBJECT)
+        kernel_flush(kernel, scene, k, true);
+    kernel_observe(kernel, k);
 }
 
 static void observe_side(struct scene *scene, int side)
@@ -312,24 +409,23 @@ static void observe_side(struct scene *scene, int side)
     kernel->world = malloc(sizeof(*kernel->world));
     assert(kernel->world != NULL);
     world_init(kernel->world, kernel->program);
-    for (unsigned k = 0; k < kernel->program->nsteps; k++) {
-        const struct step *step = &kernel->program->steps[k];
-        const struct trace_step *done = &kernel->trace->steps[k];
-        if (side == ON_SUBJECT)
-            kernel_flush(kernel, scene, k, false);
-        if (step->op == OP_EPOLL_CTL && done->state == STEP_DONE &&
-            (side == ON_NATIVE || !scene->deferred[k]))
-            kernel_ctl(kernel, k, kernel->program->actors[step->actor].process);
-        struct world_outcome outcome;
-        trace_outcome(kernel->trace, k, &outcome);
-        if (done->state == STEP_DONE || done->state == STEP_DIED)
-            world_apply(kernel->world, k, &outcome);
-        if (side == ON_SUBJECT)
-            kernel_flush(kernel, scene, k, true);
-        kernel_observe(kernel, k);
-    }
+    for (unsigned k = 0; k < kernel->program->nsteps; k++)
+        kernel_step(kernel, scene, side, k);
+    scene->nwitnessed[side] = kernel->trace->ncarried;
+    kernel->trace->ncarried = 0;
     free(kernel->world);
     free(kernel);
+}
+
+void scene_repairs(struct scene *scene)
+{
+    scene->repairs = true;
+}
+
+void scene_witness(struct scene *scene)
+{
+    for (int side = 0; side < 2; side++)
+        scene->traces[side]->ncarried = scene->nwitnessed[side];
 }
 
 void scene_evidence(struct scene *scene)
@@ -356,7 +452,8 @@ void scene_expect(struct scene *scene, const char *signature)
     judge_traces(scene->traces[0], scene->traces[1], &scene->options, verdict);
     bool held = strcmp(signature, verdict->equal ? "equal" : verdict->signature) == 0;
     if (!held)
-        fail_msg("expected %s, found %s: %s", signature,
+        fail_msg("expected %s, found%s %s: %s", signature,
+                 scene->traces[1]->ncarried > 0 ? " with the witness" : "",
                  verdict->equal ? "equal" : verdict->signature, verdict->explanation);
     if (getenv("SCENE_VERBOSE") != NULL && !verdict->equal)
         printf("%s\n    %s\n", verdict->signature, verdict->explanation);
@@ -365,6 +462,8 @@ void scene_expect(struct scene *scene, const char *signature)
 void scene_conclude(struct scene *scene, const char *signature)
 {
     scene_evidence(scene);
+    scene_expect(scene, signature);
+    scene_witness(scene);
     scene_expect(scene, signature);
     scene_free(scene);
 }

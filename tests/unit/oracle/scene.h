@@ -39,6 +39,8 @@ struct scene {
     bool deferred[PROGRAM_STEPS_MAX];
     unsigned nruns;
     struct scene_run runs[SCENE_RUNS_MAX];
+    bool repairs;
+    unsigned nwitnessed[2];
 };
 
 /* Parses the program, which must be sound, and predicts both traces. */
@@ -69,8 +71,14 @@ void scene_defers_past(struct scene *scene, unsigned ctl, unsigned at);
 /* The same, carried out in another process; a second time if it was carried out before. */
 void scene_runs_in(struct scene *scene, unsigned ctl, unsigned at, const char *process);
 
+/* The subject turns an ADD into a MOD at EEXIST, and a MOD into an ADD at ENOENT. */
+void scene_repairs(struct scene *scene);
+
 /* Adds what the kernel lists after every step. Call it when everything else is set. */
 void scene_evidence(struct scene *scene);
+
+/* After scene_evidence: adds what the witness saw too, every operation that reached the kernel. */
+void scene_witness(struct scene *scene);
 
 /* Makes the list after one step a compared one (a flush point), on both sides. */
 void scene_flush_point(struct scene *scene, unsigned step);
@@ -79,7 +87,7 @@ void scene_flush_point(struct scene *scene, unsigned step);
  */
 void scene_expect(struct scene *scene, const char *signature);
 
-/* scene_evidence, scene_expect, scene_free. */
+/* scene_evidence and scene_expect, then once more with scene_witness; scene_free. */
 void scene_conclude(struct scene *scene, const char *signature);
 
 #endif

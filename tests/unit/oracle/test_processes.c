@@ -22,6 +22,7 @@ static void test_f1_done_twice(void **state)
                                               "p1: epoll_wait(e0, 8, 0)\n"
                                               "main: epoll_wait(e0, 8, 0)\n");
     scene_runs_in(scene, 4, 6, "p1");
+    scene_defers(scene, 4, 7);
     scene_event(scene, ON_BOTH, 6, EPOLLIN, 4);
     scene_event(scene, ON_NATIVE, 7, EPOLLIN, 4);
     scene_returns(scene, ON_SUBJECT, 7, -1, EEXIST);
@@ -142,6 +143,7 @@ static void test_f1_del_done_twice(void **state)
                                               "p1: epoll_wait(e0, 8, 0)\n"
                                               "main: epoll_wait(e0, 8, 0)\n");
     scene_runs_in(scene, 5, 7, "p1");
+    scene_defers(scene, 5, 8);
     scene_returns(scene, ON_SUBJECT, 8, -1, ENOENT);
     scene_conclude(scene, "process/F1/del-fork-wait");
 }
@@ -158,6 +160,7 @@ static void test_f1_add_and_mod_done_twice(void **state)
                                               "main: epoll_wait(e0, 8, 0)\n");
     scene_runs_in(scene, 4, 7, "p1");
     scene_runs_in(scene, 5, 7, "p1");
+    scene_defers(scene, 4, 8);
     scene_event(scene, ON_NATIVE, 8, EPOLLIN, 7);
     scene_returns(scene, ON_SUBJECT, 8, -1, EEXIST);
     scene_conclude(scene, "process/F1/add-fork-wait");
@@ -229,6 +232,57 @@ static void test_in_time_is_no_copy(void **state)
     scene_conclude(scene, "errno-phantom/-/wait");
 }
 
+/* The copy lands on what the child has under the number: a second item with the same data. */
+static void test_f1_copy_lands_elsewhere(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, 0)\n"
+                                              "main: p1 = fork()\n"
+                                              "p1: close(r0)\n"
+                                              "p1: v0 = eventfd(0, EFD_NONBLOCK)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n"
+                                              "p1: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 4, 8);
+    scene_runs_in(scene, 4, 9, "p1");
+    scene_evidence(scene);
+    scene_flush_point(scene, 9);
+    scene_expect(scene, "process/F1/add-fork-wait");
+    scene_witness(scene);
+    scene_expect(scene, "process/F1/add-fork-wait");
+    scene_free(scene);
+}
+
+/* The child's DEL is done, then the parent's own copy of the ADD brings the registration back. */
+static void test_f1_copy_undoes_the_childs_del(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: p1 = fork()\n"
+                                              "p1: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"
+                                              "p1: epoll_wait(e0, 8, 0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_runs_in(scene, 4, 7, "p1");
+    scene_defers(scene, 6, 7);
+    scene_defers(scene, 4, 8);
+    scene_event(scene, ON_SUBJECT, 8, EPOLLIN, 4);
+    scene_conclude(scene, "process/F1/add-fork-wait");
+}
+
+/* EEXIST natively; what it collides with is pending in another process, so the ADD is done as what
+ * it is: no repair. */
+static void test_no_repair_across_processes(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: p1 = fork()\n"
+                                              "p1: epoll_ctl(e0, EPOLL_CTL_ADD, r0, 0)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, 0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_repairs(scene);
+    scene_defers(scene, 5, LATER);
+    scene_defers(scene, 6, 7);
+    scene_conclude(scene, "errno-lost/C3/add");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +301,9 @@ int main(void)
         cmocka_unit_test(test_f1_needs_a_fork_of_its_own_process),
         cmocka_unit_test(test_exit_is_no_door),
         cmocka_unit_test(test_skipped_exit_ends_nothing),
+        cmocka_unit_test(test_f1_copy_lands_elsewhere),
+        cmocka_unit_test(test_f1_copy_undoes_the_childs_del),
+        cmocka_unit_test(test_no_repair_across_processes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,7 +116,7 @@ static void test_a5_at_the_flush(void **state)
                                                 "t1: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
                                                 "t1: epoll_wait(e0, 8, 0)\n");
     scene_defers(scene, 6, LATER);
-    scene_defers(scene, 7, LATER);
+    scene_defers(scene, 7, 8);
     scene_event(scene, ON_NATIVE, 8, EPOLLIN, 7);
     scene_returns(scene, ON_SUBJECT, 8, -1, EEXIST);
     scene_conclude(scene, "errno-phantom/A5/del-add-wait");
@@ -264,6 +264,52 @@ static void test_interest_list_at_a_flush_point(void **state)
     scene_free(scene);
 }
 
+/* The older ADD is carried out behind the other thread's MOD, as a MOD, and brings its data back.
+ */
+static void test_a6_late_add_undoes_mod(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_THREAD "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                                "t1: epoll_ctl(e0, EPOLL_CTL_MOD, r0, EPOLLIN)\n"
+                                                "t1: epoll_wait(e0, 8, 0)\n"
+                                                "main: epoll_wait(e0, 8, 0)\n");
+    scene_repairs(scene);
+    scene_defers(scene, 6, 7);
+    scene_defers(scene, 5, 8);
+    scene_event(scene, ON_BOTH, 7, EPOLLIN, 6);
+    scene_event(scene, ON_NATIVE, 8, EPOLLIN, 6);
+    scene_event(scene, ON_SUBJECT, 8, EPOLLIN, 5);
+    scene_conclude(scene, "readiness-stale/A6/add-mod-wait");
+}
+
+/* One thread, one instance, two numbers: the MOD by the second overtakes the ADD by the first. */
+static void test_a7_ctl_by_another_number(void **state)
+{
+    (void)state;
+    struct scene *scene =
+        scene_new(OPEN_THREAD "main: d0 = dup(e0)\n"
+                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                              "main: epoll_ctl(d0, EPOLL_CTL_MOD, r0, EPOLLIN)\n");
+    scene_defers(scene, 6, LATER);
+    scene_returns(scene, ON_SUBJECT, 7, -1, ENOENT);
+    scene_conclude(scene, "errno-phantom/A7/add-mod");
+}
+
+/* A wait that natively wakes to an error of its own was woken all the same; nobody else is to blame
+ * for the error. */
+static void test_woken_to_an_error(void **state)
+{
+    (void)state;
+    struct scene *scene =
+        scene_new(OPEN_THREAD "t1: epoll_wait(e0, 8, -1, NULL)\n"
+                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n");
+    scene_returns(scene, ON_NATIVE, 5, -1, EFAULT);
+    scene_wakes(scene, ON_NATIVE, 5, 6);
+    scene_sleeps(scene, ON_SUBJECT, 5);
+    scene_defers(scene, 6, LATER);
+    scene_conclude(scene, "wakeup-lost/A1/wait-add");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +332,9 @@ int main(void)
         cmocka_unit_test(test_a8_without_evidence),
         cmocka_unit_test(test_a7_outer_wait_by_another_thread),
         cmocka_unit_test(test_interest_list_at_a_flush_point),
+        cmocka_unit_test(test_a6_late_add_undoes_mod),
+        cmocka_unit_test(test_a7_ctl_by_another_number),
+        cmocka_unit_test(test_woken_to_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
