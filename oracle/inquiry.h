@@ -56,12 +56,15 @@ void suspect_find(struct inquiry *inquiry);
 /*
  * suspect_deeds.c: the same questions where the witness saw every deed. The ctl to blame for a
  * flush that failed with `err` in the observer, for a registration that native has alone, for one
- * that the subject has alone; and the one whose failure ended the batch before the culprit's turn
+ * that the subject has alone; a ctl on the instance that was carried out
+ * late, during the step of the difference; and the one whose failure ended the batch before the
+ * culprit's turn
  * (*ret_own: on the same target). Or INQUIRY_NONE.
  */
 int suspect_flush(struct inquiry *inquiry, int err);
 int suspect_missing(struct inquiry *inquiry, unsigned ctl);
 int suspect_extra(struct inquiry *inquiry, unsigned ctl);
+int suspect_late(const struct inquiry *inquiry, struct file_key instance);
 int suspect_dropper(const struct inquiry *inquiry, bool *ret_own);
 
 /* Finds out what happened to the culprit, a ctl, between its call and its execution. */

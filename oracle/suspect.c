@@ -482,7 +482,11 @@ static int blame_poll(struct inquiry *inquiry)
         return INQUIRY_NONE;
     bool fewer =
         inquiry->observed == CLASS_READINESS_MISSING || inquiry->observed == CLASS_WAKEUP_LOST;
-    return blame_instance(inquiry, story_file(world, file), fewer);
+    int culprit = blame_instance(inquiry, story_file(world, file), fewer);
+    /* Equal lists: what was registered late is ready at once, where natively an event went
+     * elsewhere before. */
+    return culprit < 0 && story->witnessed ? suspect_late(inquiry, story_file(world, file))
+                                           : culprit;
 }
 
 static int blame_result(struct inquiry *inquiry)

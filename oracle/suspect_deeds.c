@@ -176,6 +176,19 @@ int suspect_extra(struct inquiry *inquiry, unsigned ctl)
     return story->deeds[end].err != 0 ? blame_refusal(inquiry, (unsigned)end) : ended;
 }
 
+int suspect_late(const struct inquiry *inquiry, struct file_key instance)
+{
+    const struct story *story = inquiry->story;
+
+    for (unsigned i = 0; i < story->ndeeds; i++) {
+        const struct deed *deed = &story->deeds[i];
+        if (deed->step == inquiry->step && deed->ctl >= 0 && deed->ctl < (int)deed->step &&
+            deed->err == 0 && file_key_equal(deed->instance, instance))
+            return deed->ctl;
+    }
+    return INQUIRY_NONE;
+}
+
 int suspect_dropper(const struct inquiry *inquiry, bool *ret_own)
 {
     const struct story *story = inquiry->story;

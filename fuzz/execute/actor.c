@@ -41,7 +41,8 @@ void actor_run(struct wire *wire, unsigned actor)
         uint32_t order;
         while ((order = raw_load(&self->order)) == done)
             raw_futex_wait(&self->order, done, NULL);
-        for (unsigned i = self->first; i <= self->last; i++) {
+        /* The controller takes the rest of an order back if a step of it falls asleep. */
+        for (unsigned i = self->first; i <= raw_load(&self->last); i++) {
             if (wire->program.steps[i].actor == actor)
                 run_step(wire, i);
         }

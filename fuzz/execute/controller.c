@@ -1,9 +1,11 @@
 /*
  * One run: forces the schedule in program order and writes the trace.
  *
- * Steps of one actor that follow each other, cannot sleep and end nobody are given as one order
- * while nobody else is inside a call: nothing could be observed between them. Everything else is
- * one step an order.
+ * Steps of one actor that follow each other are given as one order while nobody else is inside a
+ * call: nothing could be observed between them, and nobody could be woken. An order ends behind a
+ * step that starts somebody, or behind which something is looked at. If its actor falls asleep on
+ * the way, the rest of the order is taken back: nobody but the controller can have it woken.
+ * Everything else is one step an order.
  */
 #include "fuzz/execute/raw.h"
 #include "fuzz/execute/run.h"
@@ -25,27 +27,38 @@ static void prepare_wire(struct run *run)
     memcpy(&wire->program, program, offsetof(struct program, steps));
     memcpy(wire->program.steps, program->steps, program->nsteps * sizeof(program->steps[0]));
     for (unsigned i = 0; i < program->nsteps; i++) {
-        memset(&wire->results[i], 0, offsetof(struct wire_result, events));
+        memset(&wire->results[i], 0, sizeof(wire->results[i]));
         memset(wire->results[i].fds, -1, sizeof(wire->results[i].fds));
     }
     wire->fork_error = 0;
     wire->root_ended = 0;
     wire->nreaped = 0;
     wire->ncarried = 0;
+    wire->nevents = 0;
     wire->now = 0;
 }
 
-static bool step_groups(const struct step *step)
+/* Where in an order of several steps a step can stand. */
+enum place {
+    PLACE_ANYWHERE,
+    PLACE_LAST,
+    PLACE_ALONE,
+};
+
+static enum place step_place(const struct step *step)
 {
     switch (op_table[step->op].effect) {
-    case EFFECT_FORK:
-    case EFFECT_THREAD:
     case EFFECT_EXIT:
     case EFFECT_THREAD_EXIT:
+        return PLACE_ALONE; /* an end before it would be taken for its own */
+    case EFFECT_FORK:
+    case EFFECT_THREAD:
+    case EFFECT_WAITPID:
+    case EFFECT_JOIN:
     case EFFECT_WAIT: /* a flush point: the interest list is read behind it */
-        return false;
+        return PLACE_LAST;
     default:
-        return !step_may_block(step);
+        return PLACE_ANYWHERE;
     }
 }
 
@@ -64,11 +77,11 @@ static unsigned order_end(const struct run *run, unsigned first)
     const struct program *program = run->program;
     unsigned last = first;
 
-    if ((run->flags & EXECUTE_EVIDENCE) || anyone_busy(run) || !step_groups(&program->steps[first]))
+    if ((run->flags & EXECUTE_EVIDENCE) || anyone_busy(run))
         return first;
-    while (last + 1 < program->nsteps &&
+    while (step_place(&program->steps[last]) == PLACE_ANYWHERE && last + 1 < program->nsteps &&
            program->steps[last + 1].actor == program->steps[first].actor &&
-           step_groups(&program->steps[last + 1]))
+           step_place(&program->steps[last + 1]) != PLACE_ALONE)
         last++;
     return last;
 }
@@ -106,7 +119,8 @@ static void copy_result(struct run *run, unsigned index, unsigned completed_at)
     memcpy(to->fds, from->fds, sizeof(to->fds));
     to->digest = from->digest;
     to->nevents = from->nevents;
-    memcpy(to->events, from->events, from->nevents * sizeof(to->events[0]));
+    memcpy(to->events, &run->wire->events[from->first_event],
+           from->nevents * sizeof(to->events[0]));
 }
 
 /* A parent that waited for a child has seen its end: the trace knows it as reaped, and how it
@@ -219,7 +233,7 @@ static int run_steps(struct run *run)
         }
         unsigned last = order_end(run, first);
         give_order(run, first, last);
-        int err = run_settle(run, first, last);
+        int err = run_settle(run, first, &last);
         if (err)
             return err;
         if (run->trace->end != RUN_COMPLETE && run->trace->end_step < 0)
@@ -259,7 +273,10 @@ static int clear_away(struct run *run, char *ret_why)
     uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
 
     raw_store(&wire->over, run->request);
-    raw_futex_wake(&wire->over);
+    /* The server sleeps on `over` only once it has said that somebody has ended. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (raw_load(&wire->root_ended))
+        raw_futex_wake(&wire->over);
     /* The root stays a zombie until the server has seen `over`, so its number still means this
      * process group. */
     if (wire->actors[0].pid > 0)
@@ -268,6 +285,9 @@ static int clear_away(struct run *run, char *ret_why)
         uint32_t bell = raw_load(&wire->bell);
         if (raw_load(&wire->finished) == run->request)
             return 0;
+        executor_wait_bell(executor, bell, EXECUTOR_POLL_MS);
+        if (raw_load(&wire->bell) != bell)
+            continue;
         if (executor_server_ended(executor)) {
             snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s has died",
                      executor->subject.name);
@@ -281,7 +301,6 @@ static int clear_away(struct run *run, char *ret_why)
          * process group's. */
         if (wire->actors[0].pid > 0)
             kill(-wire->actors[0].pid, SIGKILL);
-        executor_wait_bell(executor, bell, EXECUTOR_POLL_MS);
     }
 }
 

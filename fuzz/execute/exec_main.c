@@ -137,8 +137,8 @@ static void reap_all(void)
     int status;
     pid_t pid;
 
+    kill(-wire->root, SIGKILL);
     for (;;) {
-        kill(-wire->root, SIGKILL);
         pid = waitpid(-1, &status, 0);
         if (pid < 0 && errno == EINTR)
             continue;
@@ -172,11 +172,13 @@ static void serve(uint32_t request, pid_t server)
     __atomic_store_n(&wire->actors[0].pid, pid, __ATOMIC_RELEASE);
     while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
         ;
-    raw_store(&wire->root_ended, 1);
-    raw_bump(&wire->bell);
-    uint32_t over;
-    while ((over = raw_load(&wire->over)) != request)
-        raw_futex_wait(&wire->over, over, NULL);
+    uint32_t over = raw_load(&wire->over);
+    if (over != request) {
+        raw_store(&wire->root_ended, 1);
+        raw_bump(&wire->bell);
+        while ((over = raw_load(&wire->over)) != request)
+            raw_futex_wait(&wire->over, over, NULL);
+    }
     reap_all();
     wire->root = 0;
     raw_store(&wire->finished, request);
@@ -192,6 +194,8 @@ int main(int argc, char **argv)
     check_library();
     map_wire();
     prepare((pid_t)atoi(argv[1]));
+    /* The heap is set up here once, and not in every process of every program. */
+    free(malloc(1));
     pid_t server = getpid();
     raw_store(&wire->server_ready, 1);
     raw_bump(&wire->bell);

@@ -51,11 +51,12 @@ struct run {
 };
 
 /*
- * Waits until step `first` (to `last`, all of one actor) is over: the actor is done, or asleep in
+ * Waits until step `first` (to *last, all of one actor) is over: the actor is done, or asleep in
  * the step's own call, or ended by it; whatever it wakes has come to rest; an actor that it starts
- * is ready. Returns 0, also when the run came to its end (trace->end says so), or -EINTR.
+ * is ready. If it fell asleep in a step before *last, the steps behind that are taken back and
+ * *last is that step. Returns 0, also when the run came to its end (trace->end says so), or -EINTR.
  */
-int run_settle(struct run *run, unsigned first, unsigned last);
+int run_settle(struct run *run, unsigned first, unsigned *last);
 
 /* Waits until the run's root process is ready. As run_settle; -ECHILD if the server could not fork
  * it. */

@@ -107,16 +107,26 @@ static void take_pass(struct run *run, struct run_pass *ret_pass)
     }
 }
 
+/* The step of its order that a busy actor is in, by what it says itself. */
+static unsigned step_in_progress(const struct run *run, unsigned actor)
+{
+    uint32_t current = raw_load(&run->wire->actors[actor].current);
+
+    return current > 0 ? current - 1 : run->actors[actor].step;
+}
+
 /* True if a busy actor sleeps in a call that its own step makes, and not somewhere inside the
  * subject. */
 static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
 {
-    const struct step *step = &run->program->steps[run->actors[actor].step];
+    const struct step *step = &run->program->steps[step_in_progress(run, actor)];
     const struct op_info *op = &op_table[step->op];
     const struct wire_actor *wired = &run->wire->actors[actor];
     uint64_t argument;
 
     *ret_number = -1;
+    if (!step_may_block(step)) /* a sleep that ends by itself is waited for */
+        return false;
     if (task_read_syscall(&run->actors[actor].watch, ret_number, &argument) != 0)
         return false;
     if (op->block == BLOCK_JOIN)
@@ -384,19 +394,38 @@ static bool anyone_else_busy(const struct run *run, unsigned actor)
     return false;
 }
 
-int run_settle(struct run *run, unsigned first, unsigned last)
+static bool may_block(const struct run *run, unsigned first, unsigned last)
 {
-    const struct step *step = &run->program->steps[last];
-    const struct op_info *op = &op_table[step->op];
-    unsigned actor = step->actor;
+    for (unsigned i = first; i <= last; i++) {
+        if (step_may_block(&run->program->steps[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The actor sleeps in one step of its order: it shall not go on to the next when it wakes. */
+static void take_back(struct run *run, unsigned actor, unsigned *last)
+{
+    unsigned asleep_in = step_in_progress(run, actor);
+
+    assert(asleep_in <= *last);
+    raw_store(&run->wire->actors[actor].last, asleep_in);
+    run->actors[actor].step = asleep_in;
+    *last = asleep_in;
+}
+
+int run_settle(struct run *run, unsigned first, unsigned *last)
+{
+    unsigned actor = run->program->steps[*last].actor;
+    enum op_effect effect = op_table[run->program->steps[*last].op].effect;
     int err;
 
-    assert(first == last || run->program->steps[first].actor == actor);
+    assert(run->program->steps[first].actor == actor);
     run->stall_armed = false;
     run->turn = actor;
-    if (op->effect == EFFECT_EXIT || op->effect == EFFECT_THREAD_EXIT) {
-        err = settle_end(run, actor, last);
-    } else if (step_may_block(step)) {
+    if (effect == EFFECT_EXIT || effect == EFFECT_THREAD_EXIT) {
+        err = settle_end(run, actor, *last);
+    } else if (may_block(run, first, *last)) {
         bool alone = !anyone_else_busy(run, actor);
         err = alone && done_after_yield(run, actor) ? 0 : settle_quiescent(run);
     } else {
@@ -404,8 +433,12 @@ int run_settle(struct run *run, unsigned first, unsigned last)
     }
     if (err || run->trace->end != RUN_COMPLETE)
         return err;
-    bool births = op->effect == EFFECT_FORK || op->effect == EFFECT_THREAD;
-    if (births && run->wire->results[last].ret == 0) {
+    if (run->actors[actor].phase == PHASE_BUSY && !is_done(run, actor))
+        take_back(run, actor, last);
+    const struct step *step = &run->program->steps[*last];
+    effect = op_table[step->op].effect;
+    bool births = effect == EFFECT_FORK || effect == EFFECT_THREAD;
+    if (births && run->wire->results[*last].ret == 0) {
         err = settle_birth(run, step->outs[0]);
         if (err || run->trace->end != RUN_COMPLETE)
             return err;
