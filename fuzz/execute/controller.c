@@ -151,6 +151,11 @@ static pid_t find_task(const struct run *run, unsigned process)
     return run->wire->actors[process].pid;
 }
 
+static void note_error(struct run *run, int err)
+{
+    run->error = run->error ? run->error : err;
+}
+
 static void snapshot_wait(struct run *run, unsigned index, unsigned now)
 {
     const struct step *step = &run->program->steps[index];
@@ -167,7 +172,8 @@ static void snapshot_wait(struct run *run, unsigned index, unsigned now)
         if (!snapshot->evidence && snapshot->process == process && snapshot->number == number)
             return;
     }
-    observe_interest(run->trace, now, process, find_task(run, process), number, false);
+    note_error(run, observe_interest(run->trace, &run->lists, now, process, find_task(run, process),
+                                     number, false));
 }
 
 /* Writes down what the order brought about: its own steps, and those that it woke or ended. */
@@ -217,7 +223,8 @@ static void take_snapshots(struct run *run, unsigned last)
     for (unsigned p = 0; p < run->program->nactors; p++) {
         bool born = p == 0 || run->actors[p].phase != PHASE_UNBORN;
         if (run_process(run, p) == p && born && !run->process_ended[p])
-            observe_all_interest(run->trace, last, p, find_task(run, p));
+            note_error(run,
+                       observe_all_interest(run->trace, &run->lists, last, p, find_task(run, p)));
     }
 }
 
@@ -257,7 +264,7 @@ static void observe_end(struct run *run)
             continue;
         trace->processes[p].state = PROCESS_ALIVE;
         if (trace->end == RUN_COMPLETE)
-            observe_fd_table(trace, p, find_task(run, p));
+            note_error(run, observe_fd_table(trace, p, find_task(run, p)));
     }
     if (trace->end == RUN_COMPLETE)
         return;
@@ -357,6 +364,9 @@ static int start_root(struct run *run, char *ret_why)
                  strerror(wire->fork_error));
         return wire->fork_error ? -wire->fork_error : -ECHILD;
     }
+    if (err == -ETIMEDOUT)
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s is stuck before a fork",
+                 run->executor->subject.name);
     return err;
 }
 
@@ -366,6 +376,7 @@ static void close_watches(struct run *run)
         if (task_watch_is_open(&run->actors[a].watch))
             task_watch_close(&run->actors[a].watch);
     }
+    list_watches_close(&run->lists);
 }
 
 static int run_whole(struct run *run, char *ret_why)
@@ -380,6 +391,11 @@ static int run_whole(struct run *run, char *ret_why)
     int cleared = clear_away(run, ret_why);
     if (cleared)
         return cleared;
+    if (!err && run->error) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the program's processes cannot be watched: %s",
+                 strerror(-run->error));
+        return run->error;
+    }
     if (!err) {
         note_statuses(run);
         copy_carried(run);
@@ -399,6 +415,7 @@ int executor_run(struct executor *executor, const struct program *program, unsig
     assert(program->nsteps > 0 && program->nactors > 0);
     for (unsigned a = 0; a < PROGRAM_ACTORS_MAX; a++)
         run.actors[a].watch = (struct task_watch){-1, -1, -1};
+    list_watches_init(&run.lists);
     trace_reset(ret_trace, program);
     if (executor_interrupted()) {
         snprintf(ret_why, EXECUTE_WHY_MAX + 1, "interrupted");

@@ -30,7 +30,10 @@ bool run_watch_actor(struct run *run, unsigned actor)
     /* Until a process's main actor has announced itself, all that is known is its pid, which is its
      * tid too. */
     pid_t tid = wired->tid ? wired->tid : pid;
-    return pid > 0 && task_watch_open(&self->watch, pid, tid) == 0;
+    int err = pid > 0 ? task_watch_open(&self->watch, pid, tid) : -ESRCH;
+    if (err && err != -ESRCH && err != -ENOENT)
+        run->error = err;
+    return err == 0;
 }
 
 static bool live(const struct run *run, unsigned actor)
@@ -125,9 +128,9 @@ static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
     uint64_t argument;
 
     *ret_number = -1;
-    if (!step_may_block(step)) /* a sleep that ends by itself is waited for */
-        return false;
     if (task_read_syscall(&run->actors[actor].watch, ret_number, &argument) != 0)
+        return false;
+    if (!step_may_block(step)) /* a sleep that ends by itself is waited for */
         return false;
     if (op->block == BLOCK_JOIN)
         return *ret_number == SYS_futex && argument >= wired->join_low &&
@@ -452,6 +455,7 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
 int run_settle_root(struct run *run)
 {
     struct wire *wire = run->wire;
+    uint64_t deadline = executor_now_ms() + run->executor->options.start_ms;
 
     run->stall_armed = false;
     run->turn = 0;
@@ -468,6 +472,8 @@ int run_settle_root(struct run *run)
         }
         if (executor_interrupted())
             return -EINTR;
+        if (executor_now_ms() > deadline)
+            return -ETIMEDOUT; /* stuck in what the subject does before a fork */
         executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
     }
     int err = settle_birth(run, 0);
