@@ -24,7 +24,8 @@ struct comparison {
     const struct trace *native;
     const struct trace *subject;
     struct difference *found;
-    bool ended; /* a debt was paid by a call that natively sleeps on: nothing after it is comparable */
+    bool ended; /* a debt was paid by a call that natively sleeps on: nothing after it is comparable
+                 */
     unsigned nasleep;
     uint16_t asleep[PROGRAM_STEPS_MAX]; /* steps asleep on both sides */
     unsigned cursors[SIDES];            /* next snapshot */
@@ -140,8 +141,8 @@ static bool pay_debt(struct comparison *comparison, unsigned step)
     struct debt payer = epoll_fd_of(comparison->story, SUBJECT, step);
     for (unsigned i = 0; i < comparison->ndebts; i++) {
         const struct debt *debt = &comparison->debts[i];
-        bool same_file = !file_key_none(debt->instance) &&
-                         file_key_equal(debt->instance, payer.instance);
+        bool same_file =
+            !file_key_none(debt->instance) && file_key_equal(debt->instance, payer.instance);
         bool same_number = debt->process == payer.process && debt->number == payer.number;
         if (debt->err != subject->err || (!same_file && !same_number))
             continue;
@@ -163,8 +164,8 @@ static bool compare_return(struct comparison *comparison, unsigned k, unsigned o
     if (kind == DIFFERENCE_NONE || incur_debt(comparison, observer) ||
         pay_debt(comparison, observer))
         return false;
-    comparison->found->room = kind == DIFFERENCE_EVENTS && wait_is_full(step, native) &&
-                              wait_is_full(step, subject);
+    comparison->found->room =
+        kind == DIFFERENCE_EVENTS && wait_is_full(step, native) && wait_is_full(step, subject);
     return differ(comparison, kind, k, observer);
 }
 
@@ -221,9 +222,9 @@ static bool returned_alike(const struct comparison *comparison, unsigned native,
 }
 
 /*
- * When one step wakes several waiters of an instance, the kernel does not say which of them gets what. The waiters
- * that returned must be the same; their results are compared as a multiset. `first` is the index in comparison->asleep
- * of a waiter whose results differ.
+ * When one step wakes several waiters of an instance, the kernel does not say which of them gets
+ * what. The waiters that returned must be the same; their results are compared as a multiset.
+ * `first` is the index in comparison->asleep of a waiter whose results differ.
  */
 static bool results_permuted(struct comparison *comparison, unsigned k, unsigned first)
 {
@@ -250,7 +251,8 @@ static bool results_permuted(struct comparison *comparison, unsigned k, unsigned
     }
     for (unsigned i = 0; i < count; i++) {
         unsigned match = 0;
-        while (match < count && (used[match] || !returned_alike(comparison, group[i], group[match])))
+        while (match < count &&
+               (used[match] || !returned_alike(comparison, group[i], group[match])))
             match++;
         if (match == count)
             return false;
@@ -266,7 +268,8 @@ static bool returned_equal(const struct comparison *comparison, unsigned step)
                             &comparison->subject->steps[step]) == DIFFERENCE_NONE;
 }
 
-/* Compares the earlier calls that returned during step k, and forgets those that did on both sides. */
+/* Compares the earlier calls that returned during step k, and forgets those that did on both sides.
+ */
 static bool compare_completions(struct comparison *comparison, unsigned k)
 {
     for (unsigned i = 0; i < comparison->nasleep && !comparison->ended; i++) {
@@ -275,8 +278,7 @@ static bool compare_completions(struct comparison *comparison, unsigned k)
         bool subject = returned_at(comparison->subject, observer, k);
         if (natively != subject)
             return compare_unpaired(comparison, k, observer, natively);
-        if (!natively || returned_equal(comparison, observer) ||
-            results_permuted(comparison, k, i))
+        if (!natively || returned_equal(comparison, observer) || results_permuted(comparison, k, i))
             continue;
         if (compare_return(comparison, k, observer))
             return true;
@@ -317,6 +319,22 @@ static bool snapshot_equal(const struct trace *native, const struct trace_snapsh
     return true;
 }
 
+/* The wait behind which a list was read: the step itself, or one of that process that returned
+ * during it. */
+static unsigned list_observer(const struct comparison *comparison, unsigned k, unsigned process)
+{
+    const struct program *program = comparison->story->program;
+    for (unsigned i = k + 1; i-- > 0;) {
+        const struct step *step = &program->steps[i];
+        if (op_table[step->op].effect == EFFECT_WAIT &&
+            program->actors[step->actor].process == process &&
+            (i == k || returned_at(comparison->native, i, k) ||
+             returned_at(comparison->subject, i, k)))
+            return i;
+    }
+    return k;
+}
+
 static bool compare_lists(struct comparison *comparison, unsigned k)
 {
     for (;;) {
@@ -330,7 +348,8 @@ static bool compare_lists(struct comparison *comparison, unsigned k)
         const struct trace_snapshot *either = native != NULL ? native : subject;
         comparison->found->process = either->process;
         comparison->found->number = either->number;
-        return differ(comparison, DIFFERENCE_LIST, k, k);
+        return differ(comparison, DIFFERENCE_LIST, k,
+                      list_observer(comparison, k, either->process));
     }
 }
 
@@ -432,8 +451,7 @@ static bool compare_step(struct comparison *comparison, unsigned k)
         return true;
     if (comparison->ended)
         return false;
-    return (!truncated && compare_lists(comparison, k)) ||
-           compare_processes(comparison, k, false);
+    return (!truncated && compare_lists(comparison, k)) || compare_processes(comparison, k, false);
 }
 
 void compare_traces(struct story *story, struct difference *ret_difference)

@@ -1,4 +1,5 @@
-/* Comparison: the first place at which two traces differ in a way that the contract does not allow. */
+/* Comparison: the first place at which two traces differ in a way that the contract does not allow.
+ */
 #ifndef EPDIFF_ORACLE_COMPARE_H
 #define EPDIFF_ORACLE_COMPARE_H
 
@@ -6,17 +7,17 @@
 
 enum difference_kind {
     DIFFERENCE_NONE,
-    DIFFERENCE_END,       /* one run crashed or hung here */
-    DIFFERENCE_STATE,     /* one had its turn, the other was skipped, ended or never reached */
-    DIFFERENCE_LOST,      /* native returned from the call, the subject sleeps in it */
-    DIFFERENCE_EXTRA,     /* the other way round */
-    DIFFERENCE_RESULT,    /* both returned: value, errno, numbers or bytes differ */
-    DIFFERENCE_EVENTS,    /* both waits returned events, and the multisets differ */
-    DIFFERENCE_ORDER,     /* the same events in another order */
-    DIFFERENCE_LIST,      /* a compared snapshot */
-    DIFFERENCE_PROCESS,   /* how or when a process ended */
-    DIFFERENCE_TABLE,     /* the fd tables at the end */
-    DIFFERENCE_UNPAID,    /* contract late-error: an error never surfaced */
+    DIFFERENCE_END,     /* one run crashed or hung here */
+    DIFFERENCE_STATE,   /* one had its turn, the other was skipped, ended or never reached */
+    DIFFERENCE_LOST,    /* native returned from the call, the subject sleeps in it */
+    DIFFERENCE_EXTRA,   /* the other way round */
+    DIFFERENCE_RESULT,  /* both returned: value, errno, numbers or bytes differ */
+    DIFFERENCE_EVENTS,  /* both waits returned events, and the multisets differ */
+    DIFFERENCE_ORDER,   /* the same events in another order */
+    DIFFERENCE_LIST,    /* a compared snapshot */
+    DIFFERENCE_PROCESS, /* how or when a process ended */
+    DIFFERENCE_TABLE,   /* the fd tables at the end */
+    DIFFERENCE_UNPAID,  /* contract late-error: an error never surfaced */
 };
 
 struct difference {

@@ -1,4 +1,6 @@
-/* What happened to the culprit between its call and its execution: doors, forks, and where it landed. */
+/* What happened to the culprit between its call and its execution: doors, forks, and where it
+ * landed. */
+#include "oracle/deeds.h"
 #include "oracle/inquiry.h"
 
 #include <assert.h>
@@ -21,9 +23,9 @@ static bool file_is_alive(const struct world *world, struct file_key key)
 }
 
 /*
- * Finds the door through which `number` lost `file` after the call and not after `until`. The subject's flush stands
- * before the call that makes it, so a door at the very step that carried the operation out came too late to matter,
- * unless the operation landed elsewhere.
+ * Finds the door through which `number` lost `file` after the call and not after `until`. The
+ * subject's flush stands before the call that makes it, so a door at the very step that carried the
+ * operation out came too late to matter, unless the operation landed elsewhere.
  */
 static struct door find_door(const struct inquiry *inquiry, int number, struct file_key file,
                              unsigned until, bool landed_elsewhere)
@@ -52,7 +54,8 @@ static struct door find_door(const struct inquiry *inquiry, int number, struct f
     return door;
 }
 
-/* A fork of the culprit's process while the culprit was pending; the one that led to the observer, if any did. */
+/* A fork of the culprit's process while the culprit was pending; the one that led to the observer,
+ * if any did. */
 static int find_fork(const struct inquiry *inquiry)
 {
     const struct story *story = inquiry->story;
@@ -82,17 +85,36 @@ static bool is_registration(int op)
     return op == EPOLL_CTL_ADD || op == EPOLL_CTL_MOD;
 }
 
+static const struct deed *culprit_deed(const struct inquiry *inquiry)
+{
+    int deed = deeds_find_last(inquiry->story, (unsigned)inquiry->culprit, inquiry->step);
+    return deed >= 0 ? &inquiry->story->deeds[deed] : NULL;
+}
+
+/* A number that named nothing leads nowhere, not to another file. */
+static bool named_other(struct file_key named, struct file_key meant)
+{
+    return !file_key_none(named) && !file_key_equal(named, meant);
+}
+
 /* True if the registration was carried out on another target than it named. */
 static bool target_is_other(const struct inquiry *inquiry)
 {
     unsigned culprit = (unsigned)inquiry->culprit;
+    if (inquiry->story->witnessed) {
+        const struct deed *deed = culprit_deed(inquiry);
+        return deed != NULL && named_other(deed->file, inquiry->ctl.file);
+    }
     if (inquiry->victim >= 0 && !is_registration(inquiry->ctl.op)) {
-        /* The culprit took away what the victim relied on: were theirs two files under one number? */
+        /* The culprit took away what the victim relied on: were theirs two files under one number?
+         */
         struct ctl victim;
         story_read_ctl(inquiry->story, (unsigned)inquiry->victim, &victim);
         return !file_key_equal(victim.file, inquiry->ctl.file);
     }
-    if (!is_registration(inquiry->ctl.op) || inquiry->carried <= (int)culprit)
+    /* Where it lands after the observer looked is no matter of what the observer saw. */
+    if (!is_registration(inquiry->ctl.op) || inquiry->carried <= (int)culprit ||
+        inquiry->carried > (int)inquiry->step)
         return false;
     struct file_key landed = story_landed(inquiry->story, culprit, inquiry->carried);
     return !file_key_equal(landed, inquiry->ctl.file);
@@ -101,7 +123,17 @@ static bool target_is_other(const struct inquiry *inquiry)
 static bool instance_is_other(const struct inquiry *inquiry)
 {
     struct file_key instance;
-    if (inquiry->carried < 0 || !is_registration(inquiry->ctl.op))
+    if (inquiry->story->witnessed) {
+        const struct deed *deed = culprit_deed(inquiry);
+        return deed != NULL && named_other(deed->instance, inquiry->ctl.instance);
+    }
+    if (inquiry->victim >= 0 && !is_registration(inquiry->ctl.op)) {
+        struct ctl victim;
+        story_read_ctl(inquiry->story, (unsigned)inquiry->victim, &victim);
+        return !file_key_equal(victim.instance, inquiry->ctl.instance);
+    }
+    if (inquiry->carried < 0 || inquiry->carried > (int)inquiry->step ||
+        !is_registration(inquiry->ctl.op))
         return false;
     if (story_listed(inquiry->story, SUBJECT, (unsigned)inquiry->carried,
                      step_number((unsigned)inquiry->culprit), &instance) == NULL)
@@ -109,7 +141,8 @@ static bool instance_is_other(const struct inquiry *inquiry)
     return !file_key_equal(instance, inquiry->ctl.instance);
 }
 
-/* Without evidence: its event shows, although natively its file is gone and its number another file's. */
+/* Without evidence: its event shows, although natively its file is gone and its number another
+ * file's. */
 static bool shows_astray(const struct inquiry *inquiry)
 {
     bool reused = inquiry->target.opener >= 0 || inquiry->epfd.opener >= 0;
@@ -122,15 +155,14 @@ static bool shows_astray(const struct inquiry *inquiry)
     return false;
 }
 
-/* A flush failed for what the number names now, not for its being closed. */
+/* A flush failed for what the number names now, not for its being closed or being no epoll fd. */
 static bool failed_on_other(const struct inquiry *inquiry)
 {
     int err = inquiry->subject_err;
-    if (!inquiry->flush_failed)
+    if (!inquiry->flush_failed || inquiry->story->witnessed ||
+        (inquiry->target.opener < 0 && inquiry->epfd.opener < 0))
         return false;
-    if (inquiry->target.opener >= 0)
-        return err == EPERM || err == EEXIST || err == ENOENT || err == EINVAL;
-    return inquiry->epfd.opener >= 0 && (err == EEXIST || err == ENOENT || err == EINVAL);
+    return err == EPERM || err == EEXIST || err == ENOENT;
 }
 
 void suspect_examine(struct inquiry *inquiry)
@@ -139,12 +171,12 @@ void suspect_examine(struct inquiry *inquiry)
     unsigned culprit = (unsigned)inquiry->culprit;
     story_read_ctl(story, culprit, &inquiry->ctl);
     inquiry->carried = story_carried(story, culprit);
-    inquiry->again = is_registration(inquiry->ctl.op) && story->evidence &&
+    inquiry->again = (is_registration(inquiry->ctl.op) || story->witnessed) && story->evidence &&
                      story_relisted(story, culprit, inquiry->step);
-    inquiry->late = inquiry->carried != (int)culprit || inquiry->again;
+    /* A victim proves that it came late, whatever the lists of the culprit's own target show. */
+    inquiry->late = inquiry->carried != (int)culprit || inquiry->again || inquiry->victim >= 0;
     bool carried_before = inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step;
-    unsigned until =
-        carried_before && !inquiry->again ? (unsigned)inquiry->carried : inquiry->step;
+    unsigned until = carried_before && !inquiry->again ? (unsigned)inquiry->carried : inquiry->step;
     bool target_other = target_is_other(inquiry);
     bool instance_other = instance_is_other(inquiry);
     struct door none = {.closer = INQUIRY_NONE, .opener = INQUIRY_NONE};

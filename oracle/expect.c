@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Classes that may be named without their detail. Not every '-' divides: fd-reuse and fd-table are no family. */
+/* Classes that may be named without their detail. Not every '-' divides: fd-reuse and fd-table are
+ * no family. */
 static const char *const families[] = {"errno", "readiness", "wakeup"};
 
 static bool word_is(const char *word, size_t length, const char *name)
@@ -27,8 +28,8 @@ static bool class_fits(enum divergence_class class, const char *word, size_t len
 
 static bool class_is_known(const char *word, size_t length)
 {
-    for (unsigned class = 0; class < CLASSES; class++) {
-        if (class_fits((enum divergence_class)class, word, length))
+    for (unsigned class = 0; class < CLASSES; class ++) {
+        if (class_fits((enum divergence_class) class, word, length))
             return true;
     }
     return false;
@@ -36,7 +37,7 @@ static bool class_is_known(const char *word, size_t length)
 
 static bool class_is_whole(const char *word, size_t length)
 {
-    for (unsigned class = 0; class < CLASSES; class++) {
+    for (unsigned class = 0; class < CLASSES; class ++) {
         if (word_is(word, length, class_names[class]))
             return true;
     }
@@ -66,14 +67,15 @@ bool verdict_matches(const struct verdict *verdict, const char *expectation)
            strcmp(hazard, hazard_codes[verdict->hazard]) == 0;
 }
 
-/* The kinds of a signature are a table's and our own words: letters, digits and '_', joined by '-'. */
+/* The kinds of a signature are a table's and our own words: letters, digits and '_', joined by '-'.
+ */
 static bool kinds_are_sound(const char *kinds)
 {
     if (*kinds == '\0')
         return false;
     for (bool start = true; *kinds != '\0'; kinds++) {
-        bool letter = (*kinds >= 'a' && *kinds <= 'z') || (*kinds >= '0' && *kinds <= '9') ||
-                      *kinds == '_';
+        bool letter =
+            (*kinds >= 'a' && *kinds <= 'z') || (*kinds >= '0' && *kinds <= '9') || *kinds == '_';
         if (!letter && (*kinds != '-' || start || kinds[1] == '\0'))
             return false;
         start = *kinds == '-';

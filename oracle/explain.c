@@ -1,4 +1,5 @@
 #include "oracle/explain.h"
+#include "oracle/deeds.h"
 
 #include "fuzz/program/document.h"
 #include "oracle/inquiry.h"
@@ -9,14 +10,16 @@
 #include <sys/epoll.h>
 
 /*
- * The rules, the first that fits wins: from what stands in the results alone, by the identity of numbers, to who could
- * see that an operation was late. A new rule is one entry here and one function.
+ * The rules, the first that fits wins: from what stands in the results alone, by the identity of
+ * numbers, to who could see that an operation was late. A new rule is one entry here and one
+ * function.
  */
 static explain_rule *const rules[] = {
-    explain_end,         explain_call_error,    explain_errno_clobbered, explain_polluted,
-    explain_handoff,     explain_target_door,   explain_epfd_door,       explain_fork,
-    explain_process,     explain_indirect,      explain_thread,          explain_dropped,
-    explain_readiness,   explain_numbers,       explain_order,
+    explain_end,        explain_call_error, explain_errno_clobbered, explain_polluted,
+    explain_late_error, explain_dropped,    explain_handoff,         explain_target_door,
+    explain_epfd_door,  explain_fork,       explain_process,         explain_indirect,
+    explain_thread,     explain_overtaken,  explain_exclusive,       explain_readiness,
+    explain_numbers,    explain_order,
 };
 
 static const struct trace_step *observation_of(const struct inquiry *inquiry, enum side side)
@@ -29,6 +32,90 @@ static enum op_effect observed_effect(const struct inquiry *inquiry)
     return op_table[inquiry_step(inquiry, inquiry->observer)->op].effect;
 }
 
+/* True if step k uses the instance of a ctl, by its number or by its file. */
+static bool step_uses_instance(const struct inquiry *inquiry, unsigned k, const struct ctl *ctl)
+{
+    const struct step *step = inquiry_step(inquiry, k);
+    int arg = story_fd_arg(step);
+    if (arg < 0)
+        return false;
+    const struct world *world = story_world(inquiry->story, SUBJECT, k);
+    unsigned process = story_process(inquiry->story, k);
+    int number = world_number(world, step, (unsigned)arg);
+    struct file_key file = story_file_of(world, process, number);
+    return (number == ctl->epfd && process == ctl->process) ||
+           (!file_key_none(file) && file_key_equal(file, ctl->instance));
+}
+
+/* True if a later call on the instance fails with the errno under the subject alone. */
+static bool error_surfaces(const struct inquiry *inquiry, const struct ctl *ctl)
+{
+    const struct story *story = inquiry->story;
+    int err = inquiry->native_err;
+    for (unsigned k = inquiry->observer + 1; k < story->program->nsteps; k++) {
+        const struct trace_step *native = &story->traces[NATIVE]->steps[k];
+        const struct trace_step *subject = &story->traces[SUBJECT]->steps[k];
+        bool natively = native->state == STEP_DONE && native->ret == -1 && native->err == err;
+        if (!natively && subject->state == STEP_DONE && subject->ret == -1 && subject->err == err &&
+            step_uses_instance(inquiry, k, ctl))
+            return true;
+    }
+    return false;
+}
+
+/* True if the call that the actor was in during the step failed with the errno under the subject.
+ */
+static bool call_failed(const struct story *story, unsigned step, unsigned actor, int err)
+{
+    for (unsigned k = step + 1; k-- > 0;) {
+        const struct trace_step *done = &story->traces[SUBJECT]->steps[k];
+        if (story->program->steps[k].actor != actor)
+            continue;
+        return done->state == STEP_DONE && done->ret == -1 && done->err == err;
+    }
+    return false;
+}
+
+/* The deeds of the call tell what became of its error. */
+static enum divergence_class classify_witnessed(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+    for (unsigned i = 0; i < story->ndeeds; i++) {
+        const struct deed *deed = &story->deeds[i];
+        if (deed->ctl != (int)inquiry->observer)
+            continue;
+        if (deed->repaired && deed->err == 0)
+            return CLASS_ERRNO_MASKED;
+        if (deed->err == inquiry->native_err && inquiry->difference->kind != DIFFERENCE_UNPAID &&
+            call_failed(story, deed->step, deed->actor, deed->err))
+            return CLASS_ERRNO_LATE;
+    }
+    return CLASS_ERRNO_LOST;
+}
+
+/*
+ * The kernel lists the data of a ctl that natively fails, from step `listed` on. That was a repair
+ * (EEXIST turned into a MOD, ENOENT into an ADD), unless the subject's kernel had no reason to
+ * refuse it: what an ADD collides with natively can be pending in another process.
+ */
+static bool was_repaired(const struct inquiry *inquiry, const struct ctl *ctl, unsigned listed)
+{
+    const struct story *story = inquiry->story;
+    if (inquiry->native_err == ENOENT)
+        return true;
+    if (inquiry->native_err != EEXIST)
+        return false;
+    int added;
+    int registered = story_native_registration(story, inquiry->observer, ctl, &added);
+    if (registered < 0 || story_process(story, (unsigned)added) == ctl->process)
+        return true;
+    for (int meant = added; meant <= registered && listed > 0; meant++) {
+        if (story_listed(story, SUBJECT, listed - 1, step_number((unsigned)meant), NULL) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* An errno that natively came at the call: does it come later, was it repaired, or is it gone? */
 static enum divergence_class classify_withheld(const struct inquiry *inquiry)
 {
@@ -37,26 +124,14 @@ static enum divergence_class classify_withheld(const struct inquiry *inquiry)
         return CLASS_ERRNO_LOST;
     struct ctl ctl;
     story_read_ctl(story, inquiry->observer, &ctl);
-    for (unsigned k = inquiry->observer + 1; k < story->program->nsteps; k++) {
-        const struct trace_step *native = &story->traces[NATIVE]->steps[k];
-        const struct trace_step *subject = &story->traces[SUBJECT]->steps[k];
-        const struct step *step = inquiry_step(inquiry, k);
-        int arg = story_fd_arg(step);
-        if (arg < 0 || subject->state != STEP_DONE || subject->ret != -1 ||
-            subject->err != inquiry->native_err ||
-            (native->state == STEP_DONE && native->ret == -1 && native->err == subject->err))
-            continue;
-        const struct world *world = story_world(story, SUBJECT, k);
-        int number = world_number(world, step, (unsigned)arg);
-        struct file_key file = story_file_of(world, story_process(story, k), number);
-        bool same_number = number == ctl.epfd && story_process(story, k) == ctl.process;
-        if (same_number || (!file_key_none(file) && file_key_equal(file, ctl.instance)))
-            return CLASS_ERRNO_LATE;
-    }
-    bool repairable = inquiry->native_err == EEXIST || inquiry->native_err == ENOENT;
-    for (unsigned k = inquiry->observer; repairable && k < story->program->nsteps; k++) {
+    if (story->witnessed)
+        return classify_witnessed(inquiry);
+    /* An error that was left unpaid did not surface: another of the same kind may have. */
+    if (inquiry->difference->kind != DIFFERENCE_UNPAID && error_surfaces(inquiry, &ctl))
+        return CLASS_ERRNO_LATE;
+    for (unsigned k = inquiry->observer; k < story->program->nsteps; k++) {
         if (story_listed(story, SUBJECT, k, step_number(inquiry->observer), NULL) != NULL)
-            return CLASS_ERRNO_MASKED;
+            return was_repaired(inquiry, &ctl, k) ? CLASS_ERRNO_MASKED : CLASS_ERRNO_LOST;
     }
     return CLASS_ERRNO_LOST;
 }
@@ -138,7 +213,7 @@ static enum divergence_class classify(const struct inquiry *inquiry)
     case DIFFERENCE_LOST:
         if (io)
             return CLASS_IO;
-        return inquiry->native_err != 0 ? CLASS_ERRNO_LOST : CLASS_WAKEUP_LOST;
+        return CLASS_WAKEUP_LOST;
     case DIFFERENCE_EXTRA:
         if (io)
             return CLASS_IO;
@@ -178,8 +253,8 @@ static const char *kind_of_step(const struct step *step)
 }
 
 /*
- * The signature rests on the cited steps alone, so removing any other step leaves it as it is. A difference that no
- * step shows, in the final tables, is of kind "end".
+ * The signature rests on the cited steps alone, so removing any other step leaves it as it is. A
+ * difference that no step shows, in the final tables, is of kind "end".
  */
 static void write_signature(const struct inquiry *inquiry)
 {
@@ -215,9 +290,12 @@ void say_step(struct inquiry *inquiry, const char *article, unsigned step)
 void say_file(struct inquiry *inquiry, const char *article, struct file_key file)
 {
     static const char *const names[FILE_KINDS] = {
-        [FILE_EPOLL] = "epoll instance",     [FILE_PIPE_READ] = "read end of a pipe",
-        [FILE_PIPE_WRITE] = "write end of a pipe", [FILE_SOCKET] = "socket",
-        [FILE_EVENTFD] = "eventfd",          [FILE_PATH] = "file without a poll method",
+        [FILE_EPOLL] = "epoll instance",
+        [FILE_PIPE_READ] = "read end of a pipe",
+        [FILE_PIPE_WRITE] = "write end of a pipe",
+        [FILE_SOCKET] = "socket",
+        [FILE_EVENTFD] = "eventfd",
+        [FILE_PATH] = "file without a poll method",
         [FILE_REGULAR] = "regular file",
     };
     const char *name = "file";
@@ -270,19 +348,24 @@ static void say_observation(struct inquiry *inquiry)
     case CLASS_ERRNO_PHANTOM:
         text_append(text, " fails with ");
         text_append_errno(text, inquiry->subject_err);
+        text_append(text, ", where natively it does not fail");
         return;
     case CLASS_READINESS_MISSING:
     case CLASS_READINESS_EXTRA:
     case CLASS_READINESS_STALE:
+    case CLASS_READINESS_MASK:
         if (inquiry->observed == CLASS_READINESS_MISSING && events->nmissing > 0) {
             text_append(text, " misses ");
             say_event(inquiry, &events->missing[0]);
             return;
         }
         if (events->nextra > 0) {
-            text_append(text, " hands out ");
+            text_append(text, " reports ");
             say_event(inquiry, &events->extra[0]);
-            text_append(text, ", which it does not natively");
+            if (inquiry->astray && events->extra[0].data == step_number((unsigned)inquiry->culprit))
+                text_append(text, " for a file that the call never named");
+            else
+                text_append(text, ", which natively it does not");
             return;
         }
         break;
@@ -302,8 +385,7 @@ static bool say_stepless(struct inquiry *inquiry)
         text_append(&inquiry->text, "the process of %s ends otherwise than natively", actor);
         return true;
     case DIFFERENCE_TABLE:
-        text_append(&inquiry->text,
-                    "the final fd tables differ at number %d of the process of %s",
+        text_append(&inquiry->text, "the final fd tables differ at number %d of the process of %s",
                     difference->number, actor);
         return true;
     default:
@@ -361,7 +443,8 @@ static void open_inquiry(struct inquiry *inquiry)
     inquiry->victim = INQUIRY_NONE;
     const struct trace_step *native = observation_of(inquiry, NATIVE);
     const struct trace_step *subject = observation_of(inquiry, SUBJECT);
-    /* Of a call in which one side sleeps on, only the other side's return is in question, even if it returns later. */
+    /* Of a call in which one side sleeps on, only the other side's return is in question, even if
+     * it returns later. */
     if (difference->kind != DIFFERENCE_EXTRA)
         inquiry->native_err = failed_with(native);
     if (difference->kind != DIFFERENCE_LOST)

@@ -14,7 +14,8 @@ static bool has_bad_pointer(const struct step *step)
 {
     const struct op_info *op = &op_table[step->op];
     for (unsigned i = 0; i < op->nargs; i++) {
-        if (op->args[i] == ARG_EVENT && (step->args[i] == EVENT_NULL || step->args[i] == EVENT_BADPTR))
+        if (op->args[i] == ARG_EVENT &&
+            (step->args[i] == EVENT_NULL || step->args[i] == EVENT_BADPTR))
             return true;
         if (op->args[i] == ARG_BUFFER && step->args[i] != BUFFER_GOOD)
             return true;
@@ -22,7 +23,8 @@ static bool has_bad_pointer(const struct step *step)
     return false;
 }
 
-/* C2: the layer read through a pointer that the kernel would have refused. F3: stuck in the child of a fork. */
+/* C2: the layer read through a pointer that the kernel would have refused. F3: stuck in the child
+ * of a fork. */
 bool explain_end(struct inquiry *inquiry)
 {
     if (inquiry->difference->kind != DIFFERENCE_END)
@@ -59,17 +61,22 @@ bool explain_end(struct inquiry *inquiry)
     return true;
 }
 
-/* An ADD of one instance to another whose paths or loops the kernel refuses, not an argument that it refuses. */
+/* Loops and paths of instances that the kernel refuses, not an argument: EXCLUSIVE on an epoll fd
+ * is one. */
 static bool nesting_is_refused(const struct inquiry *inquiry)
 {
     const struct step *step = inquiry_step(inquiry, inquiry->observer);
     const struct world *world = story_world(inquiry->story, NATIVE, inquiry->observer);
     int instance = world_file_of_arg(world, step, 0);
     int file = world_file_of_arg(world, step, 2);
-    return step_is_ctl_op(step, EPOLL_CTL_ADD) && instance != WORLD_FILE_NONE &&
-           file != WORLD_FILE_NONE && instance != file &&
-           world->files[instance].kind == FILE_EPOLL && world->files[file].kind == FILE_EPOLL &&
-           step->args[3] >= 0 && ((uint32_t)step->args[3] & EPOLLEXCLUSIVE) == 0;
+    if (instance == WORLD_FILE_NONE || file == WORLD_FILE_NONE ||
+        world->files[instance].kind != FILE_EPOLL || world->files[file].kind != FILE_EPOLL)
+        return false;
+    /* To itself: an argument that the kernel refuses before it looks at the operation. */
+    if (instance == file)
+        return false;
+    return step_is_ctl_op(step, EPOLL_CTL_ADD) && step->args[3] >= 0 &&
+           ((uint32_t)step->args[3] & EPOLLEXCLUSIVE) == 0;
 }
 
 static enum hazard hazard_of_withheld(const struct inquiry *inquiry)
@@ -126,16 +133,20 @@ static void say_withheld(struct inquiry *inquiry, enum hazard hazard)
     }
 }
 
-/* C1, C2, C3, C6: a ctl fails natively and the subject says that it succeeded. C4: both fail, differently. */
+/* C1, C2, C3, C6: a ctl fails natively and the subject says that it succeeded. C4: both fail,
+ * differently. */
 bool explain_call_error(struct inquiry *inquiry)
 {
-    if (!step_is_ctl(inquiry_step(inquiry, inquiry->observer)) || inquiry->native_err == 0)
+    enum difference_kind kind = inquiry->difference->kind;
+    if ((kind != DIFFERENCE_RESULT && kind != DIFFERENCE_UNPAID) || inquiry->native_err == 0 ||
+        !step_is_ctl(inquiry_step(inquiry, inquiry->observer)))
         return false;
     inquiry->culprit = (int)inquiry->observer;
     if (inquiry->subject_err != 0) {
         give(inquiry, HAZARD_C4);
         say_step(inquiry, "The", inquiry->observer);
-        text_append(&inquiry->text, " has more than one fault. The kernel's order of checks gives ");
+        text_append(&inquiry->text,
+                    " has more than one fault. The kernel's order of checks gives ");
         text_append_errno(&inquiry->text, inquiry->native_err);
         text_append(&inquiry->text, ", the subject gives ");
         text_append_errno(&inquiry->text, inquiry->subject_err);
@@ -174,7 +185,8 @@ bool explain_errno_clobbered(struct inquiry *inquiry)
     return true;
 }
 
-/* Errors that no epoll call has of itself: they are those of a ring, a device or a non-blocking attempt. */
+/* Errors that no epoll call has of itself: they are those of a ring, a device or a non-blocking
+ * attempt. */
 static bool is_foreign(int err)
 {
     return err == ENODEV || err == ENOTTY || err == ENOSYS || err == EAGAIN || err == ECANCELED ||
@@ -211,43 +223,99 @@ bool explain_polluted(struct inquiry *inquiry)
     return true;
 }
 
-/* An earlier ctl of the same batch whose error was withheld. *ret_own: it was on the culprit's own target. */
-static int find_dropper(const struct inquiry *inquiry, bool *ret_own)
+/* C1: the error that a ctl owes comes at a call that the contract does not name: one on another
+ * instance. */
+bool explain_late_error(struct inquiry *inquiry)
+{
+    if (inquiry->culprit < 0 || !inquiry->flush_failed ||
+        story_succeeded(inquiry->story, NATIVE, (unsigned)inquiry->culprit))
+        return false;
+    give(inquiry, HAZARD_C1);
+    text_append(&inquiry->text, "The error of ");
+    say_step(inquiry, "the", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " is delivered late and to another call");
+    say_consequence(inquiry);
+    return true;
+}
+
+/* An earlier ctl of the culprit's batch that failed in it, unseen. */
+struct dropper {
+    int step;   /* or INQUIRY_NONE */
+    int closer; /* the step that took its number, if that is why it failed, or INQUIRY_NONE */
+    bool own;   /* it was on the culprit's own target */
+};
+
+/* The step that took its target's number from a ctl that was never carried out, or INQUIRY_NONE. */
+static int find_doom(const struct inquiry *inquiry, unsigned ctl_step, const struct ctl *ctl)
 {
     const struct story *story = inquiry->story;
+    if (story_carried(story, ctl_step) != STORY_NEVER)
+        return INQUIRY_NONE;
+    for (unsigned k = ctl_step + 1; k < inquiry->step; k++) {
+        const struct world *after = story_world(story, SUBJECT, k + 1);
+        if (!file_key_equal(story_file_of(after, ctl->process, ctl->number), ctl->file))
+            return (int)k;
+    }
+    return INQUIRY_NONE;
+}
+
+static struct dropper find_dropper(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+    struct dropper dropper = {.step = INQUIRY_NONE, .closer = INQUIRY_NONE};
     for (unsigned k = (unsigned)inquiry->culprit; k-- > 0;) {
         const struct step *step = inquiry_step(inquiry, k);
         if (step->actor != inquiry->ctl.actor)
             continue;
         if (op_table[step->op].effect == EFFECT_WAIT)
-            return INQUIRY_NONE; /* the batch before */
-        if (!step_is_ctl(step) || story_succeeded(story, NATIVE, k) ||
-            !story_succeeded(story, SUBJECT, k))
+            break; /* the batch before */
+        if (!step_is_ctl(step) || !story_succeeded(story, SUBJECT, k))
             continue;
         struct ctl failed;
         story_read_ctl(story, k, &failed);
-        *ret_own = failed.number == inquiry->ctl.number &&
-                   file_key_equal(failed.instance, inquiry->ctl.instance);
-        return (int)k;
+        dropper.closer = INQUIRY_NONE;
+        if (story_succeeded(story, NATIVE, k)) {
+            dropper.closer = find_doom(inquiry, k, &failed);
+            if (dropper.closer < 0)
+                continue;
+        }
+        dropper.step = (int)k;
+        dropper.own = failed.number == inquiry->ctl.number &&
+                      file_key_equal(failed.instance, inquiry->ctl.instance) &&
+                      file_key_equal(failed.file, inquiry->ctl.file);
+        break;
     }
-    return INQUIRY_NONE;
+    return dropper;
 }
 
-/* C7: the operation that this one rests on failed unseen. C10: an error before it ended the batch. */
+static struct dropper witnessed_dropper(const struct inquiry *inquiry)
+{
+    struct dropper dropper = {.closer = INQUIRY_NONE};
+    dropper.step = suspect_dropper(inquiry, &dropper.own);
+    return dropper;
+}
+
+/* C7: the operation that this one rests on failed unseen. C10: an error before it ended the batch.
+ */
 bool explain_dropped(struct inquiry *inquiry)
 {
-    bool own = false;
-    if (inquiry->culprit < 0 || !inquiry->late)
+    if (inquiry->culprit < 0 || !inquiry->late || inquiry->carried >= 0)
         return false;
-    int dropper = find_dropper(inquiry, &own);
-    if (dropper < 0)
+    struct dropper dropper =
+        inquiry->story->witnessed ? witnessed_dropper(inquiry) : find_dropper(inquiry);
+    if (dropper.step < 0)
         return false;
-    give(inquiry, own ? HAZARD_C7 : HAZARD_C10);
-    say_step(inquiry, "The", (unsigned)dropper);
+    give(inquiry, dropper.own ? HAZARD_C7 : HAZARD_C10);
+    say_step(inquiry, "The", (unsigned)dropper.step);
     text_append(&inquiry->text, " failed unseen in the batch");
-    text_append(&inquiry->text, own ? ", and " : " and ended it before ");
+    if (dropper.closer >= 0) {
+        text_append(&inquiry->text, ", for");
+        say_step(inquiry, " the", (unsigned)dropper.closer);
+        text_append(&inquiry->text, " had taken its number");
+    }
+    text_append(&inquiry->text, dropper.own ? ", and " : ", and that ended it before ");
     say_step(inquiry, "the", (unsigned)inquiry->culprit);
-    text_append(&inquiry->text, own ? " rests on it" : " was carried out");
+    text_append(&inquiry->text, dropper.own ? " rests on it" : " was carried out");
     say_consequence(inquiry);
     return true;
 }
@@ -271,7 +339,8 @@ bool explain_order(struct inquiry *inquiry)
         return false;
     give(inquiry, HAZARD_E1);
     say_step(inquiry, "The", inquiry->observer);
-    text_append(&inquiry->text, " hands out the same events as natively in another order: the ready "
-                                "list is in the order in which the registrations became ready.");
+    text_append(&inquiry->text,
+                " hands out the same events as natively in another order: the ready "
+                "list is in the order in which the registrations became ready.");
     return true;
 }

@@ -1,4 +1,6 @@
-/* Rules about an operation that was not carried out when it was called: what moved under it, and who could see it. */
+/* Rules about an operation that was not carried out when it was called: what moved under it, and
+ * who could see it. */
+#include "oracle/deeds.h"
 #include "oracle/inquiry.h"
 
 #include <assert.h>
@@ -15,22 +17,45 @@ static bool culprit_is_late(const struct inquiry *inquiry)
     return inquiry->culprit >= 0 && inquiry->late;
 }
 
+static bool culprit_shows_itself(const struct inquiry *inquiry)
+{
+    for (unsigned i = 0; i < inquiry->events.nextra; i++) {
+        if (inquiry->events.extra[i].data == step_number((unsigned)inquiry->culprit))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * It was still pending when the observer looked. An operation whose own event is what should not be
+ * there was carried out: its lateness alone explains nothing. Carried out during the very step, it
+ * may have come after the look.
+ */
+static bool culprit_is_unseen(const struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) ||
+        (inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step && !inquiry->again))
+        return false;
+    return !culprit_shows_itself(inquiry);
+}
+
 static const struct step *observation(const struct inquiry *inquiry)
 {
     return inquiry_step(inquiry, inquiry->observer);
 }
 
-/* "The ADD of step 3 was still pending …" has a time only where evidence gives one. */
+/* "It was carried out at step 6, when" has a step only where evidence gives one. */
 static void say_carried(struct inquiry *inquiry)
 {
     if (inquiry->carried > inquiry->culprit)
-        text_append(&inquiry->text, "It was carried out at step %u",
+        text_append(&inquiry->text, "It was carried out at step %u, when",
                     step_number((unsigned)inquiry->carried));
     else
-        text_append(&inquiry->text, "It was carried out later or not at all");
+        text_append(&inquiry->text, "When it was due,");
 }
 
-/* A5, A6, A4: two threads hand a descriptor over, and the second is faster than the first's pending operation. */
+/* A5, A6, A4: two threads hand a descriptor over, and the second is faster than the first's pending
+ * operation. */
 bool explain_handoff(struct inquiry *inquiry)
 {
     if (!culprit_is_late(inquiry) || inquiry->victim < 0 || inquiry->astray)
@@ -39,7 +64,8 @@ bool explain_handoff(struct inquiry *inquiry)
     unsigned victim = (unsigned)inquiry->victim;
     bool same_process = story_process(inquiry->story, victim) == inquiry->ctl.process;
     if (inquiry_step(inquiry, victim)->actor == inquiry->ctl.actor ||
-        (!same_process && inquiry->fork >= 0))
+        (!same_process && inquiry->fork >= 0 &&
+         inquiry_step(inquiry, (unsigned)inquiry->fork)->actor == inquiry->ctl.actor))
         return false;
     enum hazard hazard = inquiry->ctl.op == EPOLL_CTL_ADD   ? HAZARD_A6
                          : inquiry->ctl.op == EPOLL_CTL_DEL ? HAZARD_A5
@@ -66,30 +92,30 @@ static enum hazard hazard_of_target_door(const struct inquiry *inquiry)
     return inquiry->target.alive ? HAZARD_B4 : HAZARD_B1;
 }
 
-/* "… when number 4 was the eventfd of step 5". Cites the opener. */
-static void say_next_owner(struct inquiry *inquiry, int number, int opener)
+/* What was left of a number: `what` is the thing that it named. */
+static void say_fate_of_number(struct inquiry *inquiry, const struct door *door, int number,
+                               const char *what)
 {
-    text_append(&inquiry->text, "number %d was what", number);
-    say_step(inquiry, " the", (unsigned)opener);
-    text_append(&inquiry->text, " made of it");
-}
-
-static void say_fate_of_number(struct inquiry *inquiry, const struct door *door, int number)
-{
+    struct text *text = &inquiry->text;
     if (door->opener >= 0 && door->opener != door->closer) {
         say_carried(inquiry);
-        text_append(&inquiry->text, ", when ");
-        say_next_owner(inquiry, number, door->opener);
+        text_append(text, " number %d belonged to", number);
+        say_step(inquiry, " the", (unsigned)door->opener);
     } else if (door->opener >= 0) {
         say_carried(inquiry);
-        text_append(&inquiry->text, ", when number %d named another file", number);
-    } else if (door->alive) {
-        text_append(&inquiry->text,
-                    "Another reference keeps the file alive and natively its registration with it, "
-                    "but no operation reaches it through number %d any more",
-                    number);
+        text_append(text, " number %d named what it put there", number);
+    } else if (!door->alive) {
+        text_append(text, "When it was due, number %d named nothing", number);
+    } else if (inquiry->ctl.op == EPOLL_CTL_DEL) {
+        text_append(text,
+                    "Another reference keeps the %s and the registration alive, and no DEL reaches "
+                    "it through number %d any more",
+                    what, number);
     } else {
-        text_append(&inquiry->text, "Nothing had number %d when the operation was due", number);
+        text_append(text,
+                    "Another reference keeps the %s alive, natively with what the call did, but "
+                    "number %d no longer leads to it",
+                    what, number);
     }
 }
 
@@ -122,7 +148,7 @@ bool explain_target_door(struct inquiry *inquiry)
         text_append(&inquiry->text, " closed");
     }
     text_append(&inquiry->text, ". ");
-    say_fate_of_number(inquiry, door, inquiry->ctl.number);
+    say_fate_of_number(inquiry, door, inquiry->ctl.number, "file");
     say_consequence(inquiry);
     return true;
 }
@@ -138,20 +164,39 @@ bool explain_epfd_door(struct inquiry *inquiry)
         give(inquiry, HAZARD_B7);
     else if (closer->op != OP_CLOSE)
         give(inquiry, HAZARD_B3);
+    else if (closer->actor != inquiry->ctl.actor)
+        give(inquiry, HAZARD_B8);
     else
         give(inquiry, door->opener >= 0 ? HAZARD_B6 : HAZARD_B5);
     say_step(inquiry, "The", (unsigned)inquiry->culprit);
     text_append(&inquiry->text, " was pending on epoll fd %d when", inquiry->ctl.epfd);
     say_step(inquiry, " the", (unsigned)door->closer);
     text_append(&inquiry->text, " took the number from its instance. ");
-    say_fate_of_number(inquiry, door, inquiry->ctl.epfd);
+    say_fate_of_number(inquiry, door, inquiry->ctl.epfd, "instance");
     say_consequence(inquiry);
     return true;
 }
 
+/* Of two copies of a list the second to be carried out shows: it fails, or brings back what was
+ * over. */
+static bool culprit_is_repeated(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+    if (inquiry->again || inquiry->story->witnessed)
+        return inquiry->again;
+    if (inquiry->observed == CLASS_ERRNO_PHANTOM)
+        return inquiry->subject_err == EEXIST || inquiry->subject_err == ENOENT;
+    if (inquiry->victim >= 0 &&
+        story_process(story, (unsigned)inquiry->victim) != inquiry->ctl.process)
+        return true;
+    bool by_another = inquiry->carried >= 0 && inquiry->carried < (int)inquiry->step &&
+                      story_process(story, (unsigned)inquiry->carried) != inquiry->ctl.process;
+    return by_another && culprit_shows_itself(inquiry);
+}
+
 /*
- * F1: pending at a fork by its own thread, and then done in both processes or seen undone in the other.
- * A10: the same with a fork by another thread, whose child has no part in the list.
+ * F1: pending at a fork by its own thread, and then done in both processes or seen undone in the
+ * other. A10: the same with a fork by another thread, whose child has no part in the list.
  */
 bool explain_fork(struct inquiry *inquiry)
 {
@@ -159,9 +204,7 @@ bool explain_fork(struct inquiry *inquiry)
         return false;
     unsigned culprit = (unsigned)inquiry->culprit;
     bool elsewhere = story_process(inquiry->story, inquiry->observer) != inquiry->ctl.process;
-    bool repeated = inquiry->again || (inquiry->observed == CLASS_ERRNO_PHANTOM &&
-                                       (inquiry->subject_err == EEXIST ||
-                                        inquiry->subject_err == ENOENT));
+    bool repeated = culprit_is_repeated(inquiry);
     if (!elsewhere && !repeated)
         return false;
     unsigned fork = (unsigned)inquiry->fork;
@@ -186,7 +229,7 @@ bool explain_fork(struct inquiry *inquiry)
 /* A10: the instance is shared with a process that looks while the operation is pending. */
 bool explain_process(struct inquiry *inquiry)
 {
-    if (!culprit_is_late(inquiry) ||
+    if (!culprit_is_unseen(inquiry) ||
         story_process(inquiry->story, inquiry->observer) == inquiry->ctl.process)
         return false;
     give(inquiry, HAZARD_A10);
@@ -198,34 +241,87 @@ bool explain_process(struct inquiry *inquiry)
     return true;
 }
 
-/* A7, A8: the observer looks at the instance by another road than a wait on the number that the ctl used. */
-bool explain_indirect(struct inquiry *inquiry)
+/* True if the instance of the ctl is nested in another under the number that the ctl used for it.
+ */
+static bool nested_by_own_number(const struct inquiry *inquiry)
 {
-    if (!culprit_is_late(inquiry) || inquiry->flush_failed)
-        return false;
+    const struct world *world = story_world(inquiry->story, NATIVE, inquiry->step);
+
+    for (unsigned i = 0; i < world->nitems; i++) {
+        const struct world_item *item = &world->items[i];
+        if (item->live && item->number == inquiry->ctl.epfd &&
+            story_process(inquiry->story, (unsigned)item->added) == inquiry->ctl.process &&
+            file_key_equal(story_file(world, item->file), inquiry->ctl.instance))
+            return true;
+    }
+    return false;
+}
+
+/* How the observer comes to the instance of the culprit. */
+enum road {
+    ROAD_DIRECT, /* a wait or ctl by the number that the culprit used */
+    ROAD_POLL,   /* poll or select on the epoll fd */
+    ROAD_NUMBER, /* another number of the same instance */
+    ROAD_OUTER,  /* a wait on an instance that it is nested in */
+};
+
+static enum road find_road(const struct inquiry *inquiry)
+{
     const struct step *step = observation(inquiry);
     enum op_effect effect = op_table[step->op].effect;
-    if (effect != EFFECT_POLL && effect != EFFECT_WAIT)
+
+    /* Where another operation is the victim, it is that one which came to the instance. */
+    bool by_victim = inquiry->victim >= 0;
+    unsigned seen = by_victim ? (unsigned)inquiry->victim : inquiry->observer;
+    if (inquiry->flush_failed && !by_victim)
+        return ROAD_DIRECT;
+    if (!by_victim && effect == EFFECT_POLL)
+        return ROAD_POLL;
+    if (!by_victim && effect != EFFECT_WAIT && effect != EFFECT_CTL)
+        return ROAD_DIRECT;
+    const struct world *world = story_world(inquiry->story, NATIVE, seen);
+    int file = world_file_of_arg(world, inquiry_step(inquiry, seen), 0);
+    if (file_key_equal(story_file(world, file), inquiry->ctl.instance))
+        return world_number(world, inquiry_step(inquiry, seen), 0) == inquiry->ctl.epfd
+                   ? ROAD_DIRECT
+                   : ROAD_NUMBER;
+    /* A ctl looks at the list that it changes, no further. */
+    return effect == EFFECT_WAIT && !by_victim ? ROAD_OUTER : ROAD_DIRECT;
+}
+
+/* A7, A8: the observer looks at the instance by another road than the number that the ctl used. */
+bool explain_indirect(struct inquiry *inquiry)
+{
+    bool by_victim = inquiry->victim >= 0;
+    if (by_victim ? !culprit_is_late(inquiry) : !culprit_is_unseen(inquiry))
         return false;
-    const struct world *world = story_world(inquiry->story, NATIVE, inquiry->observer);
-    int file = world_file_of_arg(world, step, 0);
-    bool same_instance = file_key_equal(story_file(world, file), inquiry->ctl.instance);
-    bool same_number = world_number(world, step, 0) == inquiry->ctl.epfd;
-    if (effect == EFFECT_WAIT && same_instance && same_number)
+    enum road road = find_road(inquiry);
+    if (road == ROAD_DIRECT)
         return false;
-    bool inner = effect == EFFECT_WAIT && !same_instance && step->actor == inquiry->ctl.actor;
+    /* Nested by a duplicate: the layer cannot know by the number that the instance is an inner one.
+     */
+    bool inner = road == ROAD_OUTER && observation(inquiry)->actor == inquiry->ctl.actor &&
+                 nested_by_own_number(inquiry);
     give(inquiry, inner ? HAZARD_A8 : HAZARD_A7);
     say_step(inquiry, "The", (unsigned)inquiry->culprit);
-    if (effect == EFFECT_POLL)
-        text_append(&inquiry->text, " is pending while its instance is looked at by other means "
-                                    "than a wait");
-    else if (same_instance)
-        text_append(&inquiry->text, " on epoll fd %d is pending while its instance is waited on by "
-                                    "another number",
+    if (road == ROAD_POLL) {
+        text_append(&inquiry->text,
+                    " is pending while its instance is looked at by other means than a wait");
+    } else if (road == ROAD_NUMBER) {
+        text_append(&inquiry->text,
+                    " on epoll fd %d is pending while its instance is used by another number",
                     inquiry->ctl.epfd);
-    else
-        text_append(&inquiry->text, " is pending on an inner instance while %s waits on an outer one",
+        if (by_victim)
+            say_step(inquiry, " in the", (unsigned)inquiry->victim);
+    } else {
+        text_append(&inquiry->text,
+                    " is pending on an inner instance while %s waits on an outer one",
                     inquiry_actor(inquiry, inquiry->observer));
+        if (!nested_by_own_number(inquiry))
+            text_append(&inquiry->text,
+                        ", where it was put by another process or by another number than %d",
+                        inquiry->ctl.epfd);
+    }
     say_consequence(inquiry);
     return true;
 }
@@ -233,7 +329,7 @@ bool explain_indirect(struct inquiry *inquiry)
 /* A1, A3, A4: another thread waits on the instance while the operation is pending. */
 bool explain_thread(struct inquiry *inquiry)
 {
-    if (!culprit_is_late(inquiry) || observation(inquiry)->actor == inquiry->ctl.actor ||
+    if (!culprit_is_unseen(inquiry) || observation(inquiry)->actor == inquiry->ctl.actor ||
         story_process(inquiry->story, inquiry->observer) != inquiry->ctl.process)
         return false;
     const char *what = "is not registered yet";
@@ -275,11 +371,106 @@ static bool lists_agree(const struct inquiry *inquiry)
     return true;
 }
 
-/* E2, E4, E5: the lists agree, so it is what the registration's mode makes of the time at which it came. */
+/* A later call that the kernel got before the culprit, on another instance. Or INQUIRY_NONE. */
+static int find_overtaker(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+    int own = deeds_find(story, (unsigned)inquiry->culprit);
+    for (unsigned i = 0; i < story->ndeeds && (own < 0 || (int)i < own); i++) {
+        const struct deed *deed = &story->deeds[i];
+        /* Where the culprit never came, its victim is the one that did in its place. */
+        bool met = own >= 0 ? deed->err == 0 : deed->ctl == inquiry->victim;
+        if (met && deed->ctl > inquiry->culprit &&
+            !file_key_equal(deed->instance, inquiry->ctl.instance))
+            return deed->ctl;
+    }
+    return INQUIRY_NONE;
+}
+
+/* D10: the kernel got the thread's operations on several instances in another order than they were
+ * called in. */
+bool explain_overtaken(struct inquiry *inquiry)
+{
+    if (!culprit_is_late(inquiry) || !inquiry->story->witnessed || !inquiry->flush_failed ||
+        inquiry->subject_err != ELOOP)
+        return false;
+    int overtaker = find_overtaker(inquiry);
+    if (overtaker < 0)
+        return false;
+    give(inquiry, HAZARD_D10);
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " had not reached the kernel when");
+    say_step(inquiry, " the", (unsigned)overtaker);
+    text_append(&inquiry->text, " on another instance did, and so the instances close a loop");
+    say_consequence(inquiry);
+    return true;
+}
+
+static bool is_exclusive(const struct inquiry *inquiry, unsigned step)
+{
+    int64_t events = inquiry_step(inquiry, step)->args[3];
+
+    return step_is_ctl_op(inquiry_step(inquiry, step), EPOLL_CTL_ADD) && events >= 0 &&
+           ((uint32_t)events & EPOLLEXCLUSIVE) && story_succeeded(inquiry->story, NATIVE, step);
+}
+
+/*
+ * Two exclusive registrations of one file in two instances which the kernel got in the other order.
+ * *ret_late is the one that should have been first.
+ */
+static bool find_overtaken(const struct inquiry *inquiry, unsigned *ret_late, unsigned *ret_early)
+{
+    const struct story *story = inquiry->story;
+
+    for (unsigned a = 0; a <= inquiry->step; a++) {
+        for (unsigned b = a + 1; b <= inquiry->step; b++) {
+            struct ctl first, second;
+            if (!is_exclusive(inquiry, a) || !is_exclusive(inquiry, b))
+                continue;
+            story_read_ctl(story, a, &first);
+            story_read_ctl(story, b, &second);
+            int late = deeds_find(story, a);
+            int early = deeds_find(story, b);
+            if (!file_key_equal(first.file, second.file) ||
+                file_key_equal(first.instance, second.instance) || early < 0 ||
+                (late >= 0 && late < early))
+                continue;
+            *ret_late = a;
+            *ret_early = b;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A13: of two instances that watch a file exclusively, the one registered first is woken. */
+bool explain_exclusive(struct inquiry *inquiry)
+{
+    unsigned late, early;
+
+    if (!inquiry->story->witnessed || inquiry->flush_failed || inquiry->subject_err != 0 ||
+        inquiry->difference->kind == DIFFERENCE_LIST || !find_overtaken(inquiry, &late, &early))
+        return false;
+    enum op_effect effect = op_table[observation(inquiry)->op].effect;
+    if (effect != EFFECT_WAIT && effect != EFFECT_POLL)
+        return false;
+    inquiry->culprit = (int)late;
+    give(inquiry, HAZARD_A13);
+    say_step(inquiry, "The", late);
+    text_append(&inquiry->text, " reached the kernel behind");
+    say_step(inquiry, " the", early);
+    text_append(&inquiry->text,
+                ": both watch one file with EPOLLEXCLUSIVE, and their order decides which instance "
+                "a wakeup goes to");
+    say_consequence(inquiry);
+    return true;
+}
+
+/* E2, E4, E5: the lists agree, so it is what the registration's mode makes of the time at which it
+ * came. */
 bool explain_readiness(struct inquiry *inquiry)
 {
-    if (inquiry->culprit < 0 || !inquiry->story->evidence || inquiry->flush_failed ||
-        inquiry->astray || !lists_agree(inquiry))
+    if (inquiry->culprit < 0 || inquiry->flush_failed || inquiry->astray || !lists_agree(inquiry))
         return false;
     const char *why;
     if (inquiry->ctl.events & EPOLLET) {

@@ -1,6 +1,7 @@
 /*
- * The oracle: compares two traces of one program, finds the first divergence, names its class and hazard, and says in
- * terms of the program's steps what happened. Pure: it runs nothing and keeps nothing.
+ * The oracle: compares two traces of one program, finds the first divergence, names its class and
+ * hazard, and says in terms of the program's steps what happened. Pure: it runs nothing and keeps
+ * nothing.
  */
 #ifndef EPDIFF_ORACLE_JUDGE_H
 #define EPDIFF_ORACLE_JUDGE_H
@@ -35,18 +36,21 @@ enum hazard {
 };
 
 extern const char *const class_names[CLASSES];
-extern const char *const hazard_codes[HAZARDS];  /* "-" for HAZARD_NONE */
+extern const char *const hazard_codes[HAZARDS]; /* "-" for HAZARD_NONE */
 extern const char *const hazard_titles[HAZARDS];
 
 struct verdict {
     bool equal;
-    bool strict_only;  /* the two differ in the order of events alone: class `order`, allowed and counted */
+    bool strict_only; /* the two differ in the order of events alone: class `order`, allowed and
+                         counted */
     enum divergence_class class;
     enum hazard hazard;
     unsigned step;     /* index of the step at which the traces first differ */
-    unsigned observer; /* index of the step whose result differs: `step`, or an earlier one that returned there */
+    unsigned observer; /* index of the step whose result differs: `step`, or an earlier one that
+                          returned there */
     int culprit;       /* index of the operation that went wrong, or -1 */
-    bool room;         /* both waits were full: only a rerun with more room tells order from a real difference */
+    bool room;         /* both waits were full: only a rerun with more room tells order from a real
+                          difference */
     char signature[SIGNATURE_MAX + 1];     /* "fd-reuse/B2/add-close-eventfd-wait" */
     char explanation[EXPLANATION_MAX + 1]; /* sentences for people, without newline */
 };
@@ -57,15 +61,16 @@ struct judge_options {
 };
 
 /*
- * Judges `subject` against `native`, two complete traces of the same program. Evidence snapshots, where the traces
- * have them, make class, hazard and explanation exact; without them they are what the results alone tell.
- * Cannot fail.
+ * Judges `subject` against `native`, two complete traces of the same program. Evidence snapshots,
+ * where the traces have them, make class, hazard and explanation exact; without them they are what
+ * the results alone tell. Cannot fail.
  */
 void judge_traces(const struct trace *native, const struct trace *subject,
                   const struct judge_options *options, struct verdict *ret_verdict);
 
 /*
- * True if the verdict is what an expectation line says: "equal", "CLASS HAZARD" where CLASS may be without its detail
+ * True if the verdict is what an expectation line says: "equal", "CLASS HAZARD" where CLASS may be
+ * without its detail
  * ("errno" for "errno-lost"), or a whole signature.
  */
 bool verdict_matches(const struct verdict *verdict, const char *expectation);

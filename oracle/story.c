@@ -1,5 +1,7 @@
 #include "oracle/story.h"
 
+#include "oracle/deeds.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -19,13 +21,15 @@ void story_init(struct story *ret_story, const struct trace *native, const struc
                 const struct judge_options *options)
 {
     assert(native->nsteps == subject->nsteps);
-    *ret_story = (struct story){.traces = {native, subject},
-                                .program = native->program,
-                                .options = options};
+    *ret_story =
+        (struct story){.traces = {native, subject}, .program = native->program, .options = options};
 }
 
 void story_free(struct story *story)
 {
+    free(story->deeds);
+    story->deeds = NULL;
+    story->ndeeds = 0;
     for (int side = 0; side < SIDES; side++) {
         free(story->worlds[side]);
         free(story->first_snapshot[side]);
@@ -81,6 +85,8 @@ bool story_replay(struct story *story)
     }
     story->evidence =
         trace_has_evidence(story->traces[NATIVE]) && trace_has_evidence(story->traces[SUBJECT]);
+    if (story->evidence)
+        deeds_collect(story);
     return true;
 }
 
@@ -240,7 +246,24 @@ static bool file_is_dead(const struct world *world, struct file_key key)
     return true;
 }
 
-/* A DEL is done when no registration that it meant is listed any more: the ADD and every MOD up to it. */
+/* True if the subject lists one of the registrations that a DEL meant: the ADD and every MOD up to
+ * it. */
+static bool meant_is_listed(const struct story *story, unsigned k, const struct ctl *del, int added,
+                            int registered)
+{
+    for (int meant = added; meant <= registered; meant++) {
+        if (!step_is_ctl(&story->program->steps[meant]))
+            continue;
+        struct ctl ctl;
+        story_read_ctl(story, (unsigned)meant, &ctl);
+        if (ctl.number == del->number && file_key_equal(ctl.file, del->file) &&
+            story_listed(story, SUBJECT, k, step_number((unsigned)meant), NULL) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* A DEL is done when what it meant was listed and is no more. */
 static int carried_del(const struct story *story, unsigned step)
 {
     struct ctl ctl;
@@ -249,25 +272,17 @@ static int carried_del(const struct story *story, unsigned step)
     int registered = story_native_registration(story, step, &ctl, &added);
     if (registered < 0)
         return STORY_UNKNOWN;
-    for (unsigned k = step; k < story->program->nsteps; k++) {
+    bool was_listed = false;
+    for (unsigned k = (unsigned)added; k < story->program->nsteps; k++) {
         if (story_list(story, SUBJECT, k, ctl.instance) == NULL)
             continue;
         /* A file that died took its registrations along: that shows nothing of the DEL. */
         if (file_is_dead(story_world(story, SUBJECT, k + 1), ctl.file))
             return STORY_NEVER;
-        bool listed = false;
-        for (int meant = added; meant <= registered && !listed; meant++) {
-            const struct step *call = &story->program->steps[meant];
-            if (!step_is_ctl(call))
-                continue;
-            struct ctl earlier;
-            story_read_ctl(story, (unsigned)meant, &earlier);
-            if (earlier.number != ctl.number || !file_key_equal(earlier.file, ctl.file))
-                continue;
-            listed = story_listed(story, SUBJECT, k, step_number((unsigned)meant), NULL) != NULL;
-        }
-        if (!listed)
+        bool listed = meant_is_listed(story, k, &ctl, added, registered);
+        if (was_listed && !listed && k >= step)
             return (int)k;
+        was_listed = was_listed || listed;
     }
     return STORY_NEVER;
 }
@@ -277,6 +292,10 @@ int story_carried(const struct story *story, unsigned step)
     assert(step_is_ctl(&story->program->steps[step]));
     if (!story->evidence)
         return STORY_UNKNOWN;
+    if (story->witnessed) {
+        int deed = deeds_find(story, step);
+        return deed >= 0 ? (int)story->deeds[deed].step : STORY_NEVER;
+    }
     if (step_is_ctl_op(&story->program->steps[step], EPOLL_CTL_DEL))
         return carried_del(story, step);
     for (unsigned k = step; k < story->program->nsteps; k++) {
@@ -298,6 +317,10 @@ struct file_key story_landed(const struct story *story, unsigned step, int carri
 {
     struct ctl ctl;
     story_read_ctl(story, step, &ctl);
+    if (story->witnessed) {
+        int deed = deeds_find(story, step);
+        return deed >= 0 ? story->deeds[deed].file : ctl.file;
+    }
     if (carried <= (int)step)
         return ctl.file;
     unsigned process = story_process(story, (unsigned)carried);
@@ -306,8 +329,9 @@ struct file_key story_landed(const struct story *story, unsigned step, int carri
     const struct world *before = story_world(story, SUBJECT, (unsigned)carried);
     const struct world *after = story_world(story, SUBJECT, (unsigned)carried + 1);
     struct file_key file = story_file_of(before, process, ctl.number);
-    /* A flush belongs before the call that it precedes. Only if that call took the number away and the file with it
-     * can the registration, which is still listed, be that of the number's next file. */
+    /* A flush belongs before the call that it precedes. Only if that call took the number away and
+     * the file with it can the registration, which is still listed, be that of the number's next
+     * file. */
     int index = world_file_of(before, process, ctl.number);
     if (file_key_none(file) || after->files[index].refs == 0)
         return story_file_of(after, process, ctl.number);
@@ -346,6 +370,8 @@ bool story_relisted(const struct story *story, unsigned step, unsigned until)
     bool was_listed = false;
     bool was_gone = false;
     bool listed = false;
+    if (story->witnessed)
+        return deeds_repeated(story, step, until);
     for (unsigned k = step; k <= until; k++) {
         listed = story_listed(story, SUBJECT, k, step_number(step), NULL) != NULL;
         was_gone = was_gone || (was_listed && !listed);

@@ -1,7 +1,7 @@
 /*
- * What two traces tell beyond their results: which open file description each number named on each side, and when
- * the kernel's interest lists show that an operation was really carried out. Everything here is looked up lazily,
- * and only after two traces were found to differ.
+ * What two traces tell beyond their results: which open file description each number named on each
+ * side, and when the kernel's interest lists show that an operation was really carried out.
+ * Everything here is looked up lazily, and only after two traces were found to differ.
  */
 #ifndef EPDIFF_ORACLE_STORY_H
 #define EPDIFF_ORACLE_STORY_H
@@ -19,12 +19,18 @@ enum {
     STORY_UNKNOWN = -2, /* there is no evidence to tell */
 };
 
+struct deed;
+
 struct story {
     const struct trace *traces[SIDES];
     const struct program *program;
     const struct judge_options *options;
-    bool evidence;                /* both traces list every interest list after every step */
-    struct world *worlds[SIDES];  /* nsteps + 1 of them: before step k at index k. NULL until needed */
+    bool witnessed; /* `deeds` holds every ctl that reached the subject's kernel: deeds.h */
+    unsigned ndeeds;
+    struct deed *deeds;
+    bool evidence; /* both traces list every interest list after every step */
+    struct world
+        *worlds[SIDES]; /* nsteps + 1 of them: before step k at index k. NULL until needed */
     uint16_t *first_snapshot[SIDES]; /* nsteps + 1: index of the first snapshot of step k */
 };
 
@@ -82,27 +88,30 @@ const struct trace_item *story_listed(const struct story *story, enum side side,
                                       uint64_t data, struct file_key *ret_instance);
 
 /*
- * The first step at whose end the subject's kernel shows that the ctl was carried out: an ADD's or MOD's data is
- * listed, the item that a DEL meant is gone. STORY_NEVER or STORY_UNKNOWN otherwise.
+ * The first step at whose end the subject's kernel shows that the ctl was carried out: an ADD's or
+ * MOD's data is listed, the item that a DEL meant is gone. STORY_NEVER or STORY_UNKNOWN otherwise.
  */
 int story_carried(const struct story *story, unsigned ctl);
 
 /*
- * The file on which a registration landed under the subject when it was carried out at `carried`: what its number
- * named then, in the process that carried it out.
+ * The file on which a registration landed under the subject when it was carried out at `carried`:
+ * what its number named then, in the process that carried it out.
  */
 struct file_key story_landed(const struct story *story, unsigned ctl, int carried);
 
-/* The step that natively ended the registration made by an ADD or MOD, at or before `until`, or STORY_NEVER. */
+/* The step that natively ended the registration made by an ADD or MOD, at or before `until`, or
+ * STORY_NEVER. */
 int story_ended(const struct story *story, unsigned ctl, unsigned until);
 
 /* True if the ctl natively made or changed a registration. */
 bool story_registered(const struct story *story, unsigned ctl);
 
-/* True if the subject lists the data when `until` is over, and a step between showed it gone. */
+/* True if the ctl was carried out a second time: without a witness, if the subject lists its data
+ * when `until` is over, and a step between showed it gone. */
 bool story_relisted(const struct story *story, unsigned ctl, unsigned until);
 
-/* The registration of (instance, number, file) that is natively live before a step: its ADD or last MOD, or -1. */
+/* The registration of (instance, number, file) that is natively live before a step: its ADD or last
+ * MOD, or -1. */
 int story_native_registration(const struct story *story, unsigned step, const struct ctl *ctl,
                               int *ret_added);
 

@@ -50,24 +50,44 @@ static bool flushed_between(const struct inquiry *inquiry, unsigned ctl, unsigne
     return false;
 }
 
-/* An event or item that only the subject has: its own registration went wrong, or the one that natively ended it. */
-static int blame_extra(const struct inquiry *inquiry, uint64_t data)
+/* True if a registration reached the kernel only after the ctl that natively ended it was done. */
+static bool came_after(const struct inquiry *inquiry, unsigned registration, unsigned ender)
+{
+    int carried = story_carried(inquiry->story, registration);
+    if (carried <= (int)ender)
+        return false;
+    int ended = story_carried(inquiry->story, ender);
+    return (ended >= 0 && ended < carried) || flushed_between(inquiry, ender, (unsigned)carried);
+}
+
+/* An event or item that only the subject has: its own registration went wrong, or the one that
+ * natively ended it. */
+static int blame_extra(struct inquiry *inquiry, uint64_t data)
 {
     const struct story *story = inquiry->story;
     if (!data_names_ctl(inquiry, data))
         return INQUIRY_NONE;
     unsigned ctl = (unsigned)data - 1;
+    if (story->witnessed)
+        return suspect_extra(inquiry, ctl);
     if (!story_registered(story, ctl) ||
         (story->evidence && story_relisted(story, ctl, inquiry->step)))
         return (int)ctl;
     int ended = story_ended(story, ctl, inquiry->step);
-    return ended >= 0 && step_is_ctl(inquiry_step(inquiry, (unsigned)ended)) ? ended : (int)ctl;
+    if (ended < 0 || !step_is_ctl(inquiry_step(inquiry, (unsigned)ended)))
+        return (int)ctl;
+    if (!came_after(inquiry, ctl, (unsigned)ended))
+        return ended;
+    inquiry->victim = ended;
+    return (int)ctl;
 }
 
-/* A late DEL or MOD on the same number that took away what a later ctl had registered in time. */
+/* A late DEL or MOD through the same numbers that took away what a later ctl had registered in
+ * time. */
 static int find_thief(const struct inquiry *inquiry, unsigned robbed)
 {
     const struct story *story = inquiry->story;
+    const struct world *now = story_world(story, SUBJECT, inquiry->step);
     struct ctl ctl;
     story_read_ctl(story, robbed, &ctl);
     for (unsigned k = robbed; k-- > 0;) {
@@ -77,7 +97,8 @@ static int find_thief(const struct inquiry *inquiry, unsigned robbed)
         struct ctl thief;
         story_read_ctl(story, k, &thief);
         if (thief.number == ctl.number && thief.process == ctl.process &&
-            file_key_equal(thief.instance, ctl.instance))
+            (file_key_equal(thief.instance, ctl.instance) ||
+             file_key_equal(story_file_of(now, thief.process, thief.epfd), ctl.instance)))
             return (int)k;
     }
     return INQUIRY_NONE;
@@ -90,7 +111,10 @@ static int blame_missing(struct inquiry *inquiry, uint64_t data)
     if (!data_names_ctl(inquiry, data))
         return INQUIRY_NONE;
     unsigned ctl = (unsigned)data - 1;
-    if (!story->evidence || story_carried(story, ctl) != (int)ctl ||
+    if (story->witnessed)
+        return suspect_missing(inquiry, ctl);
+    int carried = story_carried(story, ctl);
+    if (carried < 0 || carried > (int)inquiry->step ||
         story_listed(story, SUBJECT, inquiry->step, data, NULL) != NULL)
         return (int)ctl;
     int thief = find_thief(inquiry, ctl);
@@ -100,28 +124,29 @@ static int blame_missing(struct inquiry *inquiry, uint64_t data)
     return thief;
 }
 
-static bool list_has(const struct trace *trace, const struct trace_snapshot *list, uint64_t data)
+static unsigned list_count(const struct trace *trace, const struct trace_snapshot *list,
+                           uint64_t data)
 {
-    for (unsigned i = 0; i < list->nitems; i++) {
-        if (trace->items[list->first + i].data == data)
-            return true;
-    }
-    return false;
+    unsigned count = 0;
+    for (unsigned i = 0; i < list->nitems; i++)
+        count += trace->items[list->first + i].data == data;
+    return count;
 }
 
-/* The first item of `list` that `other` lacks, as data; 0: none. */
+/* The first item of `list` that `other` lacks or has fewer of, as data; 0: none. */
 static uint64_t first_unlisted(const struct trace *trace, const struct trace_snapshot *list,
                                const struct trace *other_trace, const struct trace_snapshot *other)
 {
     for (unsigned i = 0; i < list->nitems; i++) {
         uint64_t data = trace->items[list->first + i].data;
-        if (!list_has(other_trace, other, data))
+        if (list_count(other_trace, other, data) < list_count(trace, list, data))
             return data;
     }
     return 0;
 }
 
-/* By the kernel's lists of one instance when `step` is over. `fewer`: look first for what the subject lacks. */
+/* By the kernel's lists of one instance when `step` is over. `fewer`: look first for what the
+ * subject lacks. */
 static int blame_lists(struct inquiry *inquiry, struct file_key instance, unsigned step, bool fewer)
 {
     const struct story *story = inquiry->story;
@@ -139,7 +164,8 @@ static int blame_lists(struct inquiry *inquiry, struct file_key instance, unsign
     return INQUIRY_NONE;
 }
 
-/* Without lists: the last operation on the instance that can still be pending and would explain it. */
+/* Without lists: the last operation on the instance that can still be pending and would explain it.
+ */
 static int guess_pending(const struct inquiry *inquiry, struct file_key instance, bool fewer)
 {
     for (unsigned k = inquiry->step + 1; k-- > 0;) {
@@ -160,7 +186,8 @@ static int blame_one_instance(struct inquiry *inquiry, struct file_key instance,
     if (!inquiry->story->evidence)
         return guess_pending(inquiry, instance, fewer);
     int culprit = blame_lists(inquiry, instance, inquiry->step, fewer);
-    /* A call that looked first and flushed afterwards leaves equal lists behind: look at those that it saw. */
+    /* A call that looked first and flushed afterwards leaves equal lists behind: look at those that
+     * it saw. */
     if (culprit < 0 && inquiry->step > 0 && inquiry->observer == inquiry->step)
         culprit = blame_lists(inquiry, instance, inquiry->step - 1, fewer);
     return culprit;
@@ -201,10 +228,11 @@ static int blame_event(struct inquiry *inquiry, uint64_t data, bool extra)
     int culprit = extra ? blame_extra(inquiry, data) : blame_missing(inquiry, data);
     if (culprit < 0 || culprit != (int)data - 1)
         return culprit;
-    /* The outer registration is in order: the difference is in the instance that it watches. */
+    /* If the outer registration is there, the difference is in the instance that it watches. */
     struct file_key inner = nested_instance(inquiry, (unsigned)culprit);
     if (file_key_none(inner) ||
-        (inquiry->story->evidence && story_carried(inquiry->story, (unsigned)culprit) != culprit))
+        (inquiry->story->evidence &&
+         story_listed(inquiry->story, SUBJECT, inquiry->step, data, NULL) == NULL))
         return culprit;
     int deeper = blame_instance(inquiry, inner, !extra);
     return deeper >= 0 ? deeper : culprit;
@@ -248,7 +276,7 @@ static int blame_collision(struct inquiry *inquiry, unsigned add)
         return INQUIRY_NONE;
     }
     uint64_t data = find_collision(inquiry, &ctl);
-    if (data == 0 || data == step_number(add))
+    if (data == 0)
         return INQUIRY_NONE;
     unsigned owner = (unsigned)data - 1;
     int culprit = blame_extra(inquiry, data);
@@ -292,7 +320,15 @@ static int blame_failure(struct inquiry *inquiry, unsigned step, int err)
 {
     int culprit = INQUIRY_NONE;
     bool add = step_is_ctl_op(inquiry_step(inquiry, step), EPOLL_CTL_ADD);
-    if (err == EEXIST && add)
+    if (inquiry->story->witnessed && step == inquiry->observer) {
+        /* The failing call itself: its deed is the flush's last. */
+        culprit = suspect_flush(inquiry, err);
+        inquiry->flush_failed = false;
+        return culprit >= 0 ? culprit : (int)step;
+    }
+    /* A subject that turns an ADD into a MOD at EEXIST gets EINVAL where EPOLLEXCLUSIVE forbids
+     * that. */
+    if ((err == EEXIST || err == EINVAL) && add)
         culprit = blame_collision(inquiry, step);
     else if (err == ENOENT && !add)
         culprit = blame_absence(inquiry, step);
@@ -302,7 +338,8 @@ static int blame_failure(struct inquiry *inquiry, unsigned step, int err)
     return culprit;
 }
 
-/* The process in which the observer's flush carries out a ctl: its own, if that is a child of the ctl's. */
+/* The process in which the observer's flush carries out a ctl: its own, if that is a child of the
+ * ctl's. */
 static unsigned flush_process(const struct inquiry *inquiry, const struct ctl *ctl)
 {
     const struct program *program = inquiry->story->program;
@@ -315,7 +352,8 @@ static unsigned flush_process(const struct inquiry *inquiry, const struct ctl *c
     }
 }
 
-/* True if the file that the number names now refuses the operation with this errno for what it is. */
+/* True if the file that the number names now refuses the operation with this errno for what it is.
+ */
 static bool fails_by_numbers(const struct inquiry *inquiry, const struct ctl *ctl, int err)
 {
     const struct world *world = story_world(inquiry->story, SUBJECT, inquiry->step);
@@ -334,6 +372,18 @@ static bool fails_by_numbers(const struct inquiry *inquiry, const struct ctl *ct
     return moved && (ctl->op == EPOLL_CTL_ADD ? err == EEXIST : err == ENOENT);
 }
 
+/* True if what the subject's kernel lists before the flush refuses the operation with this errno.
+ */
+static bool fails_by_lists(const struct inquiry *inquiry, const struct ctl *ctl, int err)
+{
+    if (!inquiry->story->evidence)
+        return false;
+    bool listed = find_collision(inquiry, ctl) != 0;
+    if (ctl->op == EPOLL_CTL_ADD)
+        return listed && (err == EEXIST || err == EINVAL);
+    return err == ENOENT && !listed;
+}
+
 /* How well a pending ctl explains that the observer's flush failed with `err`; 0: not at all. */
 static unsigned rate_candidate(struct inquiry *inquiry, unsigned step, int err)
 {
@@ -349,9 +399,9 @@ static unsigned rate_candidate(struct inquiry *inquiry, unsigned step, int err)
     if (carried >= 0 && carried < (int)inquiry->step &&
         story_process(story, (unsigned)carried) == story_process(story, inquiry->observer))
         return 0;
-    bool strong = !story_succeeded(story, NATIVE, step)
-                      ? story->traces[NATIVE]->steps[step].err == err
-                      : fails_by_numbers(inquiry, &ctl, err);
+    bool strong = story_succeeded(story, NATIVE, step)
+                      ? fails_by_numbers(inquiry, &ctl, err) || fails_by_lists(inquiry, &ctl, err)
+                      : story->traces[NATIVE]->steps[step].err == err;
     bool weak = err == EEXIST   ? ctl.op == EPOLL_CTL_ADD
                 : err == ENOENT ? ctl.op != EPOLL_CTL_ADD
                                 : err == ELOOP || err == ENOSPC;
@@ -375,6 +425,8 @@ static int blame_flush(struct inquiry *inquiry, int err)
 {
     int best = INQUIRY_NONE;
     unsigned best_rating = 0;
+    if (inquiry->story->witnessed)
+        return suspect_flush(inquiry, err);
     for (unsigned k = 0; k < inquiry->step; k++) {
         unsigned rating = rate_candidate(inquiry, k, err);
         if (rating > best_rating) {
@@ -392,20 +444,33 @@ static int blame_flush(struct inquiry *inquiry, int err)
     return blame_failure(inquiry, (unsigned)best, err);
 }
 
+/* The first culprit by the order of registrations: that of events is not the same in every run. */
+static int blame_events(struct inquiry *inquiry, const struct trace_event *events, unsigned count,
+                        bool extra)
+{
+    uint64_t done = 0;
+    for (;;) {
+        uint64_t next = UINT64_MAX;
+        for (unsigned i = 0; i < count; i++) {
+            if (events[i].data > done && events[i].data < next)
+                next = events[i].data;
+        }
+        if (next == UINT64_MAX)
+            return INQUIRY_NONE;
+        int culprit = blame_event(inquiry, next, extra);
+        if (culprit >= 0)
+            return culprit;
+        done = next;
+    }
+}
+
 static int blame_wait(struct inquiry *inquiry)
 {
     const struct event_sets *events = &inquiry->events;
-    for (unsigned i = 0; i < events->nextra; i++) {
-        int culprit = blame_event(inquiry, events->extra[i].data, true);
-        if (culprit >= 0)
-            return culprit;
-    }
-    for (unsigned i = 0; i < events->nmissing; i++) {
-        int culprit = blame_event(inquiry, events->missing[i].data, false);
-        if (culprit >= 0)
-            return culprit;
-    }
-    return INQUIRY_NONE;
+    int culprit = blame_events(inquiry, events->extra, events->nextra, true);
+    if (culprit >= 0)
+        return culprit;
+    return blame_events(inquiry, events->missing, events->nmissing, false);
 }
 
 static int blame_poll(struct inquiry *inquiry)
@@ -415,9 +480,13 @@ static int blame_poll(struct inquiry *inquiry)
     int file = world_file_of_arg(world, inquiry_step(inquiry, inquiry->observer), 0);
     if (file == WORLD_FILE_NONE || world->files[file].kind != FILE_EPOLL)
         return INQUIRY_NONE;
-    bool fewer = inquiry->observed == CLASS_READINESS_MISSING ||
-                 inquiry->observed == CLASS_WAKEUP_LOST;
-    return blame_instance(inquiry, story_file(world, file), fewer);
+    bool fewer =
+        inquiry->observed == CLASS_READINESS_MISSING || inquiry->observed == CLASS_WAKEUP_LOST;
+    int culprit = blame_instance(inquiry, story_file(world, file), fewer);
+    /* Equal lists: what was registered late is ready at once, where natively an event went
+     * elsewhere before. */
+    return culprit < 0 && story->witnessed ? suspect_late(inquiry, story_file(world, file))
+                                           : culprit;
 }
 
 static int blame_result(struct inquiry *inquiry)
@@ -430,10 +499,11 @@ static int blame_result(struct inquiry *inquiry)
                             : (int)inquiry->observer;
     if (effect != EFFECT_WAIT && effect != EFFECT_POLL)
         return INQUIRY_NONE;
-    if (failed_alone)
+    /* The error of a flush comes before the call's own, whatever that would have been. */
+    if (inquiry->subject_err != 0 && inquiry->subject_err != inquiry->native_err)
         return blame_flush(inquiry, inquiry->subject_err);
     if (inquiry->native_err != 0)
-        return INQUIRY_NONE;
+        return inquiry->difference->kind == DIFFERENCE_LOST ? blame_poll(inquiry) : INQUIRY_NONE;
     return effect == EFFECT_WAIT ? blame_wait(inquiry) : blame_poll(inquiry);
 }
 

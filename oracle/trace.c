@@ -119,6 +119,8 @@ static void print_returned(const struct program *program, const struct op_info *
         print_events(program, step, text);
     } else if (op->effect == EFFECT_POLL) {
         text_append(text, "%s", step->ret == 0 ? "nothing" : "ready");
+    } else if (op->effect == EFFECT_WAITPID && step->ret == TRACE_STILL_ALIVE) {
+        text_append(text, "still alive");
     } else if (op->effect == EFFECT_WAITPID && step->ret >= 256) {
         text_append_signal(text, (int)(step->ret - 256));
     } else if (op->nouts > 0 && op->outs[0].kind != FILE_ACTOR) {

@@ -14,6 +14,7 @@ enum {
     TRACE_FDS_MAX = 512,        /* entries of all final fd tables */
     TRACE_CARRIED_MAX = 512,    /* epoll_ctl calls that reached the kernel */
     TRACE_NEVER = -1,
+    TRACE_STILL_ALIVE = INT32_MAX, /* result of a waitpid with WNOHANG on a living child */
     TRACE_ACTOR_UNKNOWN = 255,
 };
 

@@ -19,6 +19,14 @@ void actor_announce(struct wire *wire, unsigned actor)
     raw_bump(&wire->bell);
 }
 
+/* What another program left in this process: its descriptors. */
+static void reset_process(struct wire *wire)
+{
+    raw_syscall3(SYS_close_range, 3, UINT32_MAX, 0);
+    actor_enter_process();
+    wire->reset = 0;
+}
+
 static void run_step(struct wire *wire, unsigned index)
 {
     const struct step *step = &wire->program.steps[index];
@@ -41,6 +49,8 @@ void actor_run(struct wire *wire, unsigned actor)
         uint32_t order;
         while ((order = raw_load(&self->order)) == done)
             raw_futex_wait(&self->order, done, NULL);
+        if (raw_load(&wire->reset))
+            reset_process(wire);
         /* The controller takes the rest of an order back if a step of it falls asleep. */
         for (unsigned i = self->first; i <= raw_load(&self->last); i++) {
             if (wire->program.steps[i].actor == actor)

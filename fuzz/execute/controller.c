@@ -23,7 +23,12 @@ static void prepare_wire(struct run *run)
     const struct program *program = run->program;
 
     memset(wire->slots, -1, sizeof(wire->slots));
+    /* The first actor of a process that is used again goes on counting its orders. */
+    struct wire_actor first = wire->actors[0];
     memset(wire->actors, 0, sizeof(wire->actors));
+    if (run->executor->warm)
+        wire->actors[0] = first;
+    wire->reset = run->executor->warm;
     memcpy(&wire->program, program, offsetof(struct program, steps));
     memcpy(wire->program.steps, program->steps, program->nsteps * sizeof(program->steps[0]));
     for (unsigned i = 0; i < program->nsteps; i++) {
@@ -130,7 +135,8 @@ static void note_reaped(struct run *run, unsigned index)
     const struct step *step = &run->program->steps[index];
     const struct trace_step *result = &run->trace->steps[index];
 
-    if (op_table[step->op].effect != EFFECT_WAITPID || result->ret < 0 || result->ret == INT32_MAX)
+    if (op_table[step->op].effect != EFFECT_WAITPID || result->ret < 0 ||
+        result->ret == TRACE_STILL_ALIVE)
         return;
     struct trace_process *process = &run->trace->processes[step->args[0]];
     process->reaped = true;
@@ -378,16 +384,46 @@ static void close_watches(struct run *run)
     list_watches_close(&run->lists);
 }
 
+/* The process that a run before has left waits for orders. */
+static void take_over_root(struct run *run)
+{
+    run->request = run->wire->request;
+    run->actors[0].phase = PHASE_IDLE;
+    run->executor->warm = false;
+}
+
+/* Ends the process that shared runs have left, before a run that wants one of its own. */
+static int end_warm(struct executor *executor, char *ret_why)
+{
+    struct run run = {
+        .executor = executor, .wire = executor->wire, .request = executor->wire->request};
+
+    executor->warm = false;
+    return clear_away(&run, ret_why);
+}
+
+static bool leaves_process(const struct run *run)
+{
+    return (run->flags & EXECUTE_SHARED) && run->trace->end == RUN_COMPLETE &&
+           run->program->nactors == 1 && run->actors[0].phase == PHASE_IDLE;
+}
+
 static int run_whole(struct run *run, char *ret_why)
 {
-    int err = start_root(run, ret_why);
+    int err = 0;
+
+    if (run->executor->warm)
+        take_over_root(run);
+    else
+        err = start_root(run, ret_why);
     if (err && err != -EINTR)
         return err; /* nothing was started */
     if (!err && run->trace->end == RUN_COMPLETE)
         err = run_steps(run);
     if (!err)
         observe_end(run);
-    int cleared = clear_away(run, ret_why);
+    run->executor->warm = !err && !run->error && leaves_process(run);
+    int cleared = run->executor->warm ? 0 : clear_away(run, ret_why);
     if (cleared)
         return cleared;
     if (!err && run->error) {
@@ -424,6 +460,11 @@ int executor_run(struct executor *executor, const struct program *program, unsig
         snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s has died",
                  executor->subject.name);
         return -ECHILD;
+    }
+    if (executor->warm && !(flags & EXECUTE_SHARED)) {
+        int err = end_warm(executor, ret_why);
+        if (err)
+            return err;
     }
     prepare_wire(&run);
     int err = run_whole(&run, ret_why);

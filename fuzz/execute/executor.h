@@ -21,6 +21,7 @@ struct executor {
     pid_t server; /* 0: not running */
     int errors;   /* read end of the pipe that is the server's stderr until it is up, -1 after */
     struct wire *wire;
+    bool warm; /* a shared run has left its process, which waits for orders */
 };
 
 /* Sleeps until the bell rings past `bell`, at most `milliseconds`. */

@@ -345,7 +345,7 @@ static void op_run_WAITPID(struct call *call)
     if (ret > 0)
         call->result->ret = WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
     else if (ret == 0)
-        call->result->ret = INT32_MAX; /* WNOHANG and still alive: not to be taken for status 0 */
+        call->result->ret = TRACE_STILL_ALIVE; /* not to be taken for status 0 */
 }
 
 struct thread_start {

@@ -105,7 +105,8 @@ static char *sanitizer_entries[] = {
     (char *)"UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1",
 #endif
 #ifdef __SANITIZE_THREAD__
-    (char *)"TSAN_OPTIONS=die_after_fork=0:handle_segv=0:report_signal_unsafe=0",
+    (char *)"TSAN_OPTIONS=die_after_fork=0:handle_segv=0:report_signal_unsafe=0:halt_on_error=1:"
+            "abort_on_error=1",
 #endif
     NULL};
 

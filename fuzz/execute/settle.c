@@ -146,15 +146,7 @@ static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
     if (op->block == BLOCK_JOIN)
         return *ret_number == SYS_futex && argument >= wired->join_low &&
                argument < wired->join_high;
-    for (unsigned i = 0; i < sizeof(op->block_syscalls) / sizeof(op->block_syscalls[0]); i++) {
-        /* 0 ends the list, but it is also SYS_read: only as the first entry of a list does it
-         * count. */
-        if (op->block_syscalls[i] == 0 && !(i == 0 && op->block == BLOCK_ALWAYS))
-            break;
-        if (op->block_syscalls[i] == *ret_number)
-            return true;
-    }
-    return false;
+    return op_sleeps_in(op, *ret_number);
 }
 
 /* Whose doing it is that something happened to a process: that of the actor whose turn it is, if it

@@ -71,7 +71,8 @@ struct wire {
     uint32_t root_ended; /* server: one of its children has ended */
     uint32_t nreaped;
     struct wire_reaped reaped[WIRE_REAPED_MAX];
-    uint32_t now;      /* controller: index of the step whose turn it is */
+    uint32_t reset; /* controller: the process was left by another program; its actor clears it */
+    uint32_t now;   /* controller: index of the step whose turn it is */
     uint32_t ncarried; /* witness: how many it saw, also those that found no room */
     uint32_t nevents;  /* actors: how much of `events` is given out */
     /* Every process maps each page that it touches anew, so what all of them need lies together,

@@ -345,6 +345,11 @@ static bool refine(struct generator *generator, struct proposal *proposal)
     case EFFECT_CTL:
         refine_ctl(generator, proposal);
         break;
+    case EFFECT_OPEN:
+        /* The running executable cannot be opened for writing, and the world does not know. */
+        if (proposal->op == OP_OPEN && proposal->args[0].value == PATH_EXE)
+            proposal->args[1] = operand_number(arg_table[ARG_OPEN_FLAGS].values[0]);
+        break;
     case EFFECT_IO:
         refine_io(generator, proposal);
         break;
@@ -387,32 +392,34 @@ static bool random_step(struct generator *generator)
 
 /* --- Recipes --- */
 
-static unsigned idiom_weight(const struct generator *generator, unsigned id)
+static unsigned idiom_weight(const struct generator *generator, const struct idiom *idiom)
 {
-    const struct idiom *idiom = &idiom_table[id];
-    bool wakes = strncmp(idiom->id, "SLEEP_", 6) == 0 && generator->ready.woken == 0;
+    bool sleeps = (idiom->features & FEATURE_BIT(SLEEPING)) != 0;
 
     if (!generate_groups(generator, idiom->groups) || !generate_has(generator, idiom->features))
         return 0;
-    if (strncmp(idiom->id, "SLEEP_", 6) == 0 &&
-        (generator->groups & (GROUP_BIT(THREADS) | GROUP_BIT(FORK))) == 0)
+    /* Waking takes two. */
+    if (sleeps && (generator->groups & (GROUP_BIT(THREADS) | GROUP_BIT(FORK))) == 0)
         return 0;
-    return wakes ? idiom->weight * 3 : idiom->weight;
+    return sleeps && generator->ready.woken == 0 ? idiom->weight * 3 : idiom->weight;
 }
 
 static bool random_idiom(struct generator *generator)
 {
+    unsigned weights[IDIOMS];
     unsigned total = 0;
     unsigned id = 0;
     int actor = choose_actor(generator);
 
     if (actor < 0)
         return false;
-    for (unsigned i = 0; i < IDIOMS; i++)
-        total += idiom_weight(generator, i);
+    for (unsigned i = 0; i < IDIOMS; i++) {
+        weights[i] = idiom_weight(generator, &idiom_table[i]);
+        total += weights[i];
+    }
     unsigned pick = random_below(&generator->random, total);
-    while (pick >= idiom_weight(generator, id))
-        pick -= idiom_weight(generator, id++);
+    while (pick >= weights[id])
+        pick -= weights[id++];
     bool done = idiom_table[id].run(generator, (unsigned)actor);
     generator->idioms |= done ? UINT64_C(1) << id : 0;
     return done;

@@ -340,7 +340,9 @@ bool idiom_SLEEP_PENDING(struct generator *generator, unsigned actor)
 
     if (other < 0 || !make_add(generator, actor, epfd, slot))
         return false;
-    bool thread = generator->program->actors[other].kind == ACTOR_THREAD;
+    const struct program_actor *actors = generator->program->actors;
+    bool thread =
+        actors[other].kind == ACTOR_THREAD && actors[other].process == actors[actor].process;
     int elsewhere = make_new_instance(generator, actor);
     bool asleep = choose_file(generator, actor, elsewhere) != choose_file(generator, actor, epfd) &&
                   make_poll(generator, actor, elsewhere, -1) && generator->result.sleeps;

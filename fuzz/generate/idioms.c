@@ -115,7 +115,7 @@ static int make_eventfd(struct generator *generator, unsigned actor, bool ready,
 int make_target(struct generator *generator, unsigned actor, bool ready, int *ret_other)
 {
     unsigned pick = random_below(&generator->random, 100);
-    int other;
+    int other = SLOT_NONE;
     int *other_out = ret_other ? ret_other : &other;
 
     if (pick < 40)

@@ -43,6 +43,8 @@ void ready_copy(struct ready *to, const struct ready *from, unsigned nactors, un
     to->nitems = from->nitems;
     memcpy(to->items, from->items, from->nitems * sizeof(to->items[0]));
     memcpy(to->actors, from->actors, nactors * sizeof(to->actors[0]));
+    to->queue_last = from->queue_last;
+    memcpy(to->reaped, from->reaped, sizeof(to->reaped));
     to->woken = from->woken;
 }
 
@@ -61,30 +63,32 @@ struct ready_item *ready_find_item(struct ready *ready, int instance, int number
     return NULL;
 }
 
-/* What the sender's queue is charged with: sk_buffs cost more than their bytes. */
-static uint64_t socket_cost(const struct ready_file *file)
+uint64_t ready_socket_cost(const struct ready_file *reader)
 {
-    return file->bytes + 1024u * (uint64_t)file->nchunks;
+    /* sk_buffs cost more than their bytes. */
+    return reader->bytes + 1024u * (uint64_t)reader->nchunks;
 }
 
-uint64_t ready_room(const struct ready *ready, int file, uint64_t count)
+/* pipe_write: what is over whole pages goes into the last page if it fits, the rest into new ones.
+ */
+uint64_t ready_fill_pipe(struct ready_file *reader, uint64_t count)
 {
-    const struct world_file *world_file = &ready->world.files[file];
-    uint64_t used, room;
+    uint64_t moved = 0;
+    uint64_t odd = count % READY_PAGE;
 
-    if (world_file->kind == FILE_EVENTFD)
-        return count;
-    if (world_file->peer < 0)
-        return count;
-    const struct ready_file *reader = &ready->files[world_file->peer];
-    if (world_file->kind == FILE_SOCKET) {
-        used = socket_cost(reader);
-        room = used < READY_SOCKET_COST ? READY_SOCKET_COST - used : 0;
-    } else {
-        used = reader->bytes + reader->skew;
-        room = used < READY_PIPE_BYTES ? READY_PIPE_BYTES - used : 0;
+    if (reader->nchunks > 0 && odd > 0 && reader->page_end + odd <= READY_PAGE) {
+        reader->chunks[reader->nchunks - 1] += (uint32_t)odd;
+        reader->page_end += (unsigned)odd;
+        moved = odd;
     }
-    return count < room ? count : room;
+    while (moved < count && reader->nchunks < READY_CHUNKS_MAX) {
+        uint64_t piece = count - moved < READY_PAGE ? count - moved : READY_PAGE;
+        reader->chunks[reader->nchunks++] = (uint32_t)piece;
+        reader->page_end = (unsigned)piece;
+        moved += piece;
+    }
+    reader->bytes += moved;
+    return moved;
 }
 
 static uint32_t poll_socket(const struct ready *ready, int file)
@@ -101,32 +105,52 @@ static uint32_t poll_socket(const struct ready *ready, int file)
         mask |= (uint32_t)EPOLLHUP;
     /* unix_writable: a quarter of the buffer is the threshold, so one large write can clear
      * EPOLLOUT. */
-    if (peer < 0 || socket_cost(&ready->files[peer]) * 4 <= READY_SOCKET_COST)
+    if (peer < 0 || ready_socket_cost(&ready->files[peer]) * 4 <= READY_SOCKET_COST)
         mask |= WRITABLE;
     return mask;
 }
 
-static uint32_t poll_instance(struct ready *ready, int instance, unsigned depth)
+/* The item on the instance's ready list that comes next after place `after`, or -1. */
+static int next_queued(const struct ready *ready, int instance, uint64_t after)
 {
-    uint32_t mask = 0;
+    int next = -1;
 
     for (unsigned i = 0; i < ready->nitems; i++) {
-        struct ready_item *item = &ready->items[i];
-        if (item->instance != instance || !item->queued)
-            continue;
-        uint32_t watched = item->events | (uint32_t)(EPOLLERR | EPOLLHUP);
-        uint32_t state;
-        if (ready->world.files[item->file].kind == FILE_EPOLL)
-            state = depth < READY_NEST_MAX ? poll_instance(ready, item->file, depth + 1) : 0;
-        else
-            state = ready_poll(ready, item->file, watched);
-        if ((item->events & ~PRIVATE_BITS) != 0 && (state & watched) != 0)
-            mask = READABLE;
+        const struct ready_item *item = &ready->items[i];
+        if (item->instance == instance && item->queued > after &&
+            (next < 0 || item->queued < ready->items[next].queued))
+            next = (int)i;
     }
-    return mask;
+    return next;
 }
 
-uint32_t ready_poll(struct ready *ready, int file, uint32_t mask)
+static uint32_t poll_depth(const struct ready *ready, int file, uint32_t mask, unsigned depth);
+
+/* What an item is ready for now; nothing once ONESHOT has fired. */
+static uint32_t item_state(const struct ready *ready, const struct ready_item *item, unsigned depth)
+{
+    uint32_t mask = item->events & ~PRIVATE_BITS;
+
+    if (mask == 0 && (item->events & (uint32_t)EPOLLONESHOT) != 0)
+        return 0;
+    return poll_depth(ready, item->file, mask, depth);
+}
+
+static uint32_t poll_instance(const struct ready *ready, int instance, unsigned depth)
+{
+    int next = next_queued(ready, instance, 0);
+
+    if (depth > READY_NEST_MAX)
+        return 0;
+    while (next >= 0) {
+        if (item_state(ready, &ready->items[next], depth + 1) != 0)
+            return READABLE;
+        next = next_queued(ready, instance, ready->items[next].queued);
+    }
+    return 0;
+}
+
+static uint32_t poll_depth(const struct ready *ready, int file, uint32_t mask, unsigned depth)
 {
     const struct ready_file *state = &ready->files[file];
     const struct world_file *world_file = &ready->world.files[file];
@@ -134,13 +158,13 @@ uint32_t ready_poll(struct ready *ready, int file, uint32_t mask)
 
     switch (world_file->kind) {
     case FILE_EPOLL:
-        found = poll_instance(ready, file, 0);
+        found = poll_instance(ready, file, depth);
         break;
     case FILE_PIPE_READ:
         found = (state->bytes ? READABLE : 0) | (state->peer_gone ? (uint32_t)EPOLLHUP : 0);
         break;
     case FILE_PIPE_WRITE:
-        found = (ready_room(ready, file, 1) ? WRITABLE : 0) |
+        found = (ready->files[world_file->peer].nchunks < READY_CHUNKS_MAX ? WRITABLE : 0) |
                 (state->peer_gone ? (uint32_t)EPOLLERR : 0);
         break;
     case FILE_SOCKET:
@@ -154,6 +178,32 @@ uint32_t ready_poll(struct ready *ready, int file, uint32_t mask)
         break;
     }
     return found & (mask | (uint32_t)(EPOLLERR | EPOLLHUP));
+}
+
+uint32_t ready_poll(const struct ready *ready, int file, uint32_t mask)
+{
+    return poll_depth(ready, file, mask, 0);
+}
+
+uint32_t ready_look(struct ready *ready, int file, uint32_t mask)
+{
+    /* __ep_eventpoll_poll drops what is not ready, up to the first item that is. */
+    if (ready->world.files[file].kind == FILE_EPOLL) {
+        for (int next = next_queued(ready, file, 0); next >= 0;
+             next = next_queued(ready, file, 0)) {
+            struct ready_item *item = &ready->items[next];
+            if (item_state(ready, item, 1) != 0)
+                break;
+            item->queued = 0;
+        }
+    }
+    return ready_poll(ready, file, mask);
+}
+
+void ready_queue(struct ready *ready, struct ready_item *item)
+{
+    if (item->queued == 0)
+        item->queued = ++ready->queue_last;
 }
 
 void ready_notify(struct ready *ready, int instance)
@@ -181,7 +231,7 @@ static bool wake_item(struct ready *ready, struct ready_item *item, uint32_t key
         return false;
     if (key != 0 && (key & watched) == 0)
         return false;
-    item->queued = true;
+    ready_queue(ready, item);
     bool consumed =
         (item->events & (uint32_t)EPOLLEXCLUSIVE) != 0 && takes_wakeup(ready, item, key);
     ready_notify(ready, item->instance);
@@ -209,22 +259,13 @@ void ready_wake(struct ready *ready, int file, uint32_t key)
     }
 }
 
-static uint32_t item_state(struct ready *ready, const struct ready_item *item)
-{
-    uint32_t mask = item->events & ~PRIVATE_BITS;
-
-    if (mask == 0 && (item->events & (uint32_t)EPOLLONESHOT) != 0)
-        return 0;
-    return ready_poll(ready, item->file, mask);
-}
-
-unsigned ready_count(struct ready *ready, int instance)
+unsigned ready_count(const struct ready *ready, int instance)
 {
     unsigned count = 0;
 
     for (unsigned i = 0; i < ready->nitems; i++) {
-        struct ready_item *item = &ready->items[i];
-        if (item->instance == instance && item->queued && item_state(ready, item) != 0)
+        const struct ready_item *item = &ready->items[i];
+        if (item->instance == instance && item->queued != 0 && item_state(ready, item, 1) != 0)
             count++;
     }
     return count;
@@ -232,18 +273,23 @@ unsigned ready_count(struct ready *ready, int instance)
 
 unsigned ready_harvest(struct ready *ready, int instance, int64_t room)
 {
+    const uint32_t once = (uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT;
+    uint64_t last = ready->queue_last; /* what stays is queued anew, behind */
     unsigned count = 0;
+    int next = next_queued(ready, instance, 0);
 
-    for (unsigned i = 0; i < ready->nitems && (int64_t)count < room; i++) {
-        struct ready_item *item = &ready->items[i];
-        if (item->instance != instance || !item->queued)
-            continue;
-        bool found = item_state(ready, item) != 0;
+    while (next >= 0 && (int64_t)count < room && ready->items[next].queued <= last) {
+        struct ready_item *item = &ready->items[next];
+        uint64_t place = item->queued;
+        bool found = ready_look(ready, item->file, item->events & ~PRIVATE_BITS) != 0 &&
+                     item_state(ready, item, 1) != 0;
         count += found;
-        if (!found || (item->events & ((uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT)) != 0)
-            item->queued = false;
+        item->queued = 0;
+        if (found && (item->events & once) == 0)
+            ready_queue(ready, item);
         if (found && (item->events & (uint32_t)EPOLLONESHOT) != 0)
             item->events &= PRIVATE_BITS;
+        next = next_queued(ready, instance, place);
     }
     return count;
 }

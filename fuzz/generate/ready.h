@@ -13,9 +13,9 @@
 
 enum {
     READY_ITEMS_MAX = 96,  /* live registrations; a step that would pass it counts as racy */
-    READY_CHUNKS_MAX = 16, /* messages that a socket's queue is told apart by */
+    READY_CHUNKS_MAX = 16, /* messages that a socket's queue is told apart by; pages of a pipe */
     READY_NEST_MAX = 5,
-    READY_PIPE_BYTES = 65536,
+    READY_PAGE = 4096,
     READY_SOCKET_COST = 212992, /* default SO_SNDBUF */
 };
 
@@ -28,10 +28,11 @@ struct ready_file {
     bool write_shut; /* no more data can be sent */
     bool peer_gone;  /* the other end is closed */
     unsigned
-        callbacks;    /* that the current step caused here: on an instance, its waiters' wakeups */
-    uint64_t bytes;   /* readable; an eventfd's counter */
-    unsigned skew;    /* bytes of a pipe's first page that are read already and still take room */
-    unsigned nchunks; /* of a socket */
+        callbacks;     /* that the current step caused here: on an instance, its waiters' wakeups */
+    uint64_t bytes;    /* readable; an eventfd's counter */
+    bool readonly;     /* opened by path, without the right to write */
+    unsigned page_end; /* of a pipe: how far its last page is filled */
+    unsigned nchunks;  /* messages of a socket, pages of a pipe */
     uint32_t chunks[READY_CHUNKS_MAX];
 };
 
@@ -41,7 +42,7 @@ struct ready_item {
     int number;
     int file;
     uint32_t events;
-    bool queued; /* on the instance's ready list */
+    uint64_t queued; /* place on the instance's ready list, 0 if it is not on it */
 };
 
 enum ready_sleep {
@@ -59,6 +60,7 @@ struct ready_actor {
     int actor;
     uint32_t mask;
     int64_t count; /* bytes to read or write, or room for events */
+    bool faults;   /* events cannot be handed out: the buffer is bad */
     unsigned since;
 };
 
@@ -67,8 +69,10 @@ struct ready {
     struct ready_file files[WORLD_FILES_MAX];
     unsigned nitems;
     struct ready_item items[READY_ITEMS_MAX]; /* in order of their ADDs */
+    uint64_t queue_last;                      /* the last place given out */
     struct ready_actor actors[PROGRAM_ACTORS_MAX];
-    unsigned woken; /* waits that a later step ended, so far */
+    bool reaped[PROGRAM_ACTORS_MAX]; /* by waitpid or pthread_join */
+    unsigned woken;                  /* waits that a later step ended, so far */
 };
 
 /* What a step came to. */
@@ -91,10 +95,10 @@ void ready_copy(struct ready *to, const struct ready *from, unsigned nactors, un
 void ready_step(struct ready *ready, unsigned step, struct ready_result *ret_result);
 
 /* What poll(2) would report of a file, for the bits in `mask` and EPOLLERR and EPOLLHUP. */
-uint32_t ready_poll(struct ready *ready, int file, uint32_t mask);
+uint32_t ready_poll(const struct ready *ready, int file, uint32_t mask);
 
-/* How many events a wait on the instance would hand out now. Changes nothing. */
-unsigned ready_count(struct ready *ready, int instance);
+/* How many events a wait on the instance would hand out now. */
+unsigned ready_count(const struct ready *ready, int instance);
 
 /* True if the actor lives and is not asleep. */
 bool ready_actor_free(const struct ready *ready, unsigned actor);
@@ -110,13 +114,22 @@ void ready_wake(struct ready *ready, int file, uint32_t key);
 /* Wakes the waiters and the watchers of an instance. */
 void ready_notify(struct ready *ready, int instance);
 
+/* ready_poll by a step: polling an instance takes what is no longer ready off its ready list. */
+uint32_t ready_look(struct ready *ready, int file, uint32_t mask);
+
+/* Puts an item at the end of its instance's ready list, unless it is on it. */
+void ready_queue(struct ready *ready, struct ready_item *item);
+
 /* Hands out up to `room` events as epoll_wait does, and consumes them. Returns how many. */
 unsigned ready_harvest(struct ready *ready, int instance, int64_t room);
 
 /* Releases every file whose last reference is gone and that no sleeping actor holds. */
 void ready_release_files(struct ready *ready);
 
-/* Bytes that a write of `count` would move now: 0 when it would have to wait. */
-uint64_t ready_room(const struct ready *ready, int file, uint64_t count);
+/* Moves up to `count` bytes into a pipe's pages, as pipe_write does. Returns how many. */
+uint64_t ready_fill_pipe(struct ready_file *reader, uint64_t count);
+
+/* What a sender's socket is charged for the messages that wait in `reader`. */
+uint64_t ready_socket_cost(const struct ready_file *reader);
 
 #endif

@@ -28,6 +28,8 @@ static void init_file(struct ready *ready, const struct step *step, int file)
         state->bytes = step->args[0] > 0 ? (uint64_t)step->args[0] : 0;
         state->semaphore = (step->args[1] & EFD_SEMAPHORE) != 0;
     }
+    if (step->op == OP_OPEN)
+        state->readonly = (step->args[1] & O_ACCMODE) == O_RDONLY;
     if (step->op == OP_SOCKETPAIR)
         state->datagram = (step->args[0] & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_DGRAM;
 }
@@ -53,8 +55,9 @@ static void step_ctl(struct ready *ready, const struct step *step)
         *item = (struct ready_item){.instance = instance, .number = number, .file = file};
     }
     item->events = (uint32_t)step->args[3];
-    if (!item->queued && ready_poll(ready, file, item->events) != 0) {
-        item->queued = true;
+    /* Polled even if it is queued: that is what takes stale items off an inner instance's list. */
+    if (ready_look(ready, file, item->events) != 0 && item->queued == 0) {
+        ready_queue(ready, item);
         ready_notify(ready, instance);
     }
 }
@@ -92,16 +95,24 @@ static enum io_result read_pipe(struct ready *ready, int file, uint64_t count)
 {
     struct ready_file *state = &ready->files[file];
     int peer = ready->world.files[file].peer;
-    bool was_full = state->bytes + state->skew >= READY_PIPE_BYTES;
-    uint64_t taken = count < state->bytes ? count : state->bytes;
+    bool was_full = state->nchunks == READY_CHUNKS_MAX;
+    unsigned freed = 0;
 
-    if (count == 0)
-        return IO_DONE;
-    if (taken == 0)
+    if (state->nchunks == 0)
         return state->peer_gone ? IO_DONE : IO_WOULD_BLOCK;
-    state->bytes -= taken;
-    state->skew = state->bytes ? (unsigned)((state->skew + taken) % 4096) : 0;
-    if (was_full && state->bytes + state->skew < READY_PIPE_BYTES && !ready->files[peer].released)
+    while (freed < state->nchunks && count > 0) {
+        uint32_t *page = &state->chunks[freed];
+        uint32_t taken = *page < count ? *page : (uint32_t)count;
+        *page -= taken;
+        count -= taken;
+        state->bytes -= taken;
+        if (*page > 0)
+            break;
+        freed++;
+    }
+    state->nchunks -= freed;
+    memmove(state->chunks, state->chunks + freed, state->nchunks * sizeof(state->chunks[0]));
+    if (was_full && freed > 0 && !ready->files[peer].released)
         ready_wake(ready, peer, WRITABLE);
     return IO_DONE;
 }
@@ -109,13 +120,16 @@ static enum io_result read_pipe(struct ready *ready, int file, uint64_t count)
 static enum io_result do_read(struct ready *ready, int file, uint64_t count)
 {
     struct ready_file *state = &ready->files[file];
+    enum file_kind kind = ready->world.files[file].kind;
 
-    switch (ready->world.files[file].kind) {
+    if (count == 0 && (kind == FILE_PIPE_READ || kind == FILE_SOCKET))
+        return IO_DONE;
+    switch (kind) {
     case FILE_PIPE_READ:
         return read_pipe(ready, file, count);
     case FILE_SOCKET:
         if (state->nchunks == 0)
-            return state->read_shut || (count == 0 && !state->datagram) ? IO_DONE : IO_WOULD_BLOCK;
+            return state->read_shut ? IO_DONE : IO_WOULD_BLOCK;
         drain_socket(ready, file, count);
         return IO_DONE;
     case FILE_EVENTFD:
@@ -154,37 +168,59 @@ static void fill_socket(struct ready *ready, int file, uint64_t count)
 }
 
 /* *ret_left is what a blocking write has still to move. */
-static enum io_result do_write(struct ready *ready, int file, uint64_t count, uint64_t *ret_left)
+static enum io_result write_pipe(struct ready *ready, int file, uint64_t count, uint64_t *ret_left)
+{
+    int peer = ready->world.files[file].peer;
+
+    if (ready->files[file].peer_gone && count > 0)
+        return IO_FAILED;
+    if (count == 0) {
+        *ret_left = 0;
+        return IO_DONE;
+    }
+    uint64_t moved = ready_fill_pipe(&ready->files[peer], count);
+    *ret_left = count - moved;
+    /* Once a pipe has been polled, a write that finds it full wakes the readers as well. */
+    ready_wake(ready, peer, READABLE);
+    return moved == 0 ? IO_WOULD_BLOCK : IO_DONE;
+}
+
+static enum io_result write_socket(struct ready *ready, int file, uint64_t count,
+                                   uint64_t *ret_left)
 {
     struct ready_file *state = &ready->files[file];
     int peer = ready->world.files[file].peer;
-    uint64_t room = ready_room(ready, file, count);
+    struct ready_file *reader = &ready->files[peer];
+
+    if (state->write_shut || state->peer_gone || (state->datagram && reader->read_shut))
+        return IO_FAILED;
+    *ret_left = 0;
+    if (count == 0 && !state->datagram)
+        return IO_DONE;
+    uint64_t cost = ready_socket_cost(reader);
+    uint64_t room = cost < READY_SOCKET_COST ? READY_SOCKET_COST - cost : 0;
+    *ret_left = count;
+    if (room == 0)
+        return IO_WOULD_BLOCK;
+    uint64_t moved = count < room || state->datagram ? count : room;
+    fill_socket(ready, file, moved);
+    *ret_left = count - moved;
+    return IO_DONE;
+}
+
+static enum io_result do_write(struct ready *ready, int file, uint64_t count, uint64_t *ret_left)
+{
+    struct ready_file *state = &ready->files[file];
 
     *ret_left = count;
     switch (ready->world.files[file].kind) {
     case FILE_PIPE_WRITE:
-        if (count == 0)
-            return IO_DONE;
-        if (state->peer_gone)
-            return IO_FAILED;
-        if (room == 0)
-            return IO_WOULD_BLOCK;
-        ready->files[peer].bytes += room;
-        *ret_left = count - room;
-        ready_wake(ready, peer, READABLE);
-        return IO_DONE;
+        return write_pipe(ready, file, count, ret_left);
     case FILE_SOCKET:
-        if (state->write_shut || state->peer_gone)
-            return IO_FAILED;
-        if (count == 0 && !state->datagram)
-            return IO_DONE;
-        if (room == 0 && count > 0)
-            return IO_WOULD_BLOCK;
-        fill_socket(ready, file, room);
-        *ret_left = state->datagram ? 0 : count - room;
-        return IO_DONE;
+        return write_socket(ready, file, count, ret_left);
     case FILE_EVENTFD:
-        if (count < sizeof(uint64_t))
+        /* Kernels before 6.9 take more than eight bytes as well. */
+        if (count != sizeof(uint64_t))
             return IO_FAILED;
         state->bytes++;
         *ret_left = 0;
@@ -195,7 +231,7 @@ static enum io_result do_write(struct ready *ready, int file, uint64_t count, ui
         return IO_FAILED;
     default:
         *ret_left = 0;
-        return IO_DONE;
+        return state->readonly ? IO_FAILED : IO_DONE;
     }
 }
 
@@ -282,14 +318,16 @@ static void step_wait(struct ready *ready, const struct step *step, unsigned ind
         result->failed = true;
         return;
     }
-    if (arg_of_kind(step, ARG_BUFFER, BUFFER_GOOD) != BUFFER_GOOD && ready_count(ready, file) > 0) {
+    bool faults = arg_of_kind(step, ARG_BUFFER, BUFFER_GOOD) != BUFFER_GOOD;
+    if (faults && ready_count(ready, file) > 0) {
         result->failed = true; /* EFAULT, and the event stays */
         return;
     }
+    struct ready_actor asleep = {
+        .sleep = SLEEP_WAIT, .file = file, .count = room, .faults = faults};
     result->events = ready_harvest(ready, file, room);
     if (result->events == 0 && step_may_block(step))
-        fall_asleep(ready, step, index,
-                    (struct ready_actor){.sleep = SLEEP_WAIT, .file = file, .count = room}, result);
+        fall_asleep(ready, step, index, asleep, result);
 }
 
 static void step_poll(struct ready *ready, const struct step *step, unsigned index,
@@ -303,7 +341,7 @@ static void step_poll(struct ready *ready, const struct step *step, unsigned ind
         result->failed = step->op != OP_POLL; /* poll reports POLLNVAL, select EBADF */
         return;
     }
-    if (ready_poll(ready, file, mask) == 0 && step_may_block(step))
+    if (ready_look(ready, file, mask) == 0 && step_may_block(step))
         fall_asleep(ready, step, index,
                     (struct ready_actor){.sleep = SLEEP_POLL, .file = file, .mask = mask}, result);
 }
@@ -321,7 +359,12 @@ static void step_reap(struct ready *ready, const struct step *step, unsigned ind
 {
     int actor = (int)step->args[0];
 
-    if (!actor_ended(ready, actor) && step_may_block(step))
+    if (ready->reaped[actor]) {
+        result->failed = true; /* ECHILD, ESRCH */
+        return;
+    }
+    ready->reaped[actor] = actor_ended(ready, actor);
+    if (!ready->reaped[actor] && step_may_block(step))
         fall_asleep(ready, step, index, (struct ready_actor){.sleep = SLEEP_ACTOR, .actor = actor},
                     result);
 }
@@ -360,10 +403,11 @@ static bool try_wake(struct ready *ready, unsigned index)
     case SLEEP_NONE:
         return false;
     case SLEEP_WAIT:
-        awake = ready_harvest(ready, actor->file, actor->count) > 0;
+        awake = actor->faults ? ready_count(ready, actor->file) > 0
+                              : ready_harvest(ready, actor->file, actor->count) > 0;
         break;
     case SLEEP_POLL:
-        awake = ready_poll(ready, actor->file, actor->mask) != 0;
+        awake = ready_look(ready, actor->file, actor->mask) != 0;
         break;
     case SLEEP_READ:
         awake = do_read(ready, actor->file, (uint64_t)actor->count) != IO_WOULD_BLOCK;
@@ -376,6 +420,7 @@ static bool try_wake(struct ready *ready, unsigned index)
     }
     case SLEEP_ACTOR:
         awake = actor_ended(ready, actor->actor);
+        ready->reaped[actor->actor] |= awake;
         break;
     }
     if (awake)
@@ -547,8 +592,12 @@ static bool nests_too_deep(const struct ready *ready, int instance, int file)
     return depth > 3;
 }
 
+/* Steps that the sketch cannot carry out, or that mean something else on another kernel. */
 static bool step_is_beyond(const struct ready *ready, const struct step *step)
 {
+    /* poll(2) passes over a negative descriptor, and sleeps for ever. */
+    if (step->op == OP_POLL && step_may_block(step) && world_number(&ready->world, step, 0) < 0)
+        return true;
     if (op_table[step->op].effect != EFFECT_CTL || step->args[1] != EPOLL_CTL_ADD)
         return false;
     if (ready->nitems == READY_ITEMS_MAX)

@@ -3,13 +3,13 @@
 #define EPDIFF_PROGRAM_LIMITS_H
 
 enum {
-    PROGRAM_STEPS_MAX = 256,  /* steps of one program */
-    PROGRAM_SLOTS_MAX = 128,  /* descriptors that a program can name */
-    PROGRAM_ACTORS_MAX = 16,  /* threads of all processes, main included */
-    PROGRAM_ARGS_MAX = 5,     /* arguments of one operation */
-    PROGRAM_OUTS_MAX = 2,     /* slots that one operation binds */
-    PROGRAM_NAME_MAX = 15,    /* characters of a slot's or an actor's name */
-    PROGRAM_EVENTS_MAX = 64,  /* events that one wait can hand out, in a buffer and in a trace */
+    PROGRAM_STEPS_MAX = 256, /* steps of one program */
+    PROGRAM_SLOTS_MAX = 128, /* descriptors that a program can name */
+    PROGRAM_ACTORS_MAX = 16, /* threads of all processes, main included */
+    PROGRAM_ARGS_MAX = 5,    /* arguments of one operation */
+    PROGRAM_OUTS_MAX = 2,    /* slots that one operation binds */
+    PROGRAM_NAME_MAX = 15,   /* characters of a slot's or an actor's name */
+    PROGRAM_EVENTS_MAX = 64, /* events that one wait can hand out, in a buffer and in a trace */
     /* EP_MAX_EVENTS of fs/eventpoll.c: beyond it a wait is EINVAL and hands out nothing. */
     PROGRAM_EVENTS_EINVAL = 178956970,
     PROGRAM_IO_MAX = 65536,   /* bytes that one read or write can move */

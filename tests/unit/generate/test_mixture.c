@@ -149,6 +149,13 @@ static void test_measure_follows_descriptors(void **state)
     assert_true(mix.nested);
     assert_false(mix.threads);
     assert_false(mix.processes);
+    add->args[2] = 0;
+    struct step *open = program_append(&program, OP_EVENTFD, 0);
+    struct step *watch = program_append(&program, OP_EPOLL_CTL, 0);
+    *watch = *add;
+    watch->args[2] = open->outs[0]; /* what is added is no instance */
+    generate_measure(&program, &mix);
+    assert_false(mix.nested);
     (void)program_append(&program, OP_FORK, 0);
     (void)program_append(&program, OP_PTHREAD_CREATE, 1);
     generate_measure(&program, &mix);

@@ -136,6 +136,11 @@ static void test_pipe_fills_and_hangs_up(void **state)
     assert_int_equal(events(0, e), 0);
     RUN(0, READ, S(r), N(65536));
     assert_int_equal(events(0, e), 1);
+    /* Small writes share a page: seventeen do not fill sixteen pages. */
+    for (unsigned i = 0; i < 17; i++)
+        RUN(0, WRITE, S(w), N(8));
+    assert_int_equal(events(0, e), 1);
+    RUN(0, READ, S(r), N(4096));
     ctl(0, e, EPOLL_CTL_DEL, w, 0);
     ctl(0, e, EPOLL_CTL_ADD, r, EPOLLIN);
     assert_int_equal(events(0, e), 0);
@@ -349,6 +354,57 @@ static void test_exclusive_takes_the_wakeup(void **state)
     assert_false(ready_actor_free(&ready, a));
 }
 
+/* Polling an instance takes what is no longer ready off its list: a later MOD then wakes again. */
+static void test_polled_instance_forgets_what_is_not_ready(void **state)
+{
+    unsigned outer = instance();
+    unsigned inner = instance();
+    unsigned v = counter(1);
+    unsigned t = thread();
+
+    (void)state;
+    ctl(0, inner, EPOLL_CTL_ADD, v, EPOLLIN);
+    RUN(0, READ, S(v), N(8));
+    ctl(0, outer, EPOLL_CTL_ADD, inner, EPOLLIN);
+    RUN(t, EPOLL_WAIT, S(outer), N(16), N(-1));
+    assert_true(last.sleeps);
+    ctl(0, inner, EPOLL_CTL_MOD, v, EPOLLIN | EPOLLOUT);
+    assert_int_equal(last.woken, 1);
+}
+
+static void test_bad_buffer_keeps_the_event(void **state)
+{
+    unsigned e = instance();
+    unsigned v = counter(1);
+    unsigned t = thread();
+
+    (void)state;
+    RUN(t, EPOLL_WAIT, S(e), N(16), N(-1), N(BUFFER_NULL));
+    assert_true(last.sleeps);
+    ctl(0, e, EPOLL_CTL_ADD, v, EPOLLIN | EPOLLONESHOT);
+    assert_int_equal(last.woken, 1);
+    RUN(0, EPOLL_WAIT, S(e), N(16), N(0), N(BUFFER_BADPTR));
+    assert_true(last.failed);
+    assert_int_equal(events(0, e), 1);
+    assert_int_equal(events(0, e), 0);
+}
+
+static void test_main_thread_that_ends_last_ends_the_process(void **state)
+{
+    unsigned e = instance();
+    unsigned p = run(0, OP_FORK, 0, NULL);
+    unsigned v = RUN(p, EVENTFD, N(1), N(EFD_NONBLOCK));
+
+    (void)state;
+    ctl(p, e, EPOLL_CTL_ADD, v, EPOLLIN);
+    run(p, OP_PTHREAD_EXIT, 0, NULL);
+    assert_int_equal(events(0, e), 0);
+    RUN(0, WAITPID, ((struct value){TAG_ACTOR, p}), N(0));
+    assert_false(last.sleeps || last.failed);
+    RUN(0, WAITPID, ((struct value){TAG_ACTOR, p}), N(0)); /* ECHILD */
+    assert_true(last.failed);
+}
+
 static void test_deep_nesting_is_refused(void **state)
 {
     unsigned e[5];
@@ -380,6 +436,14 @@ static void test_copy_is_complete(void **state)
     program.nsteps--;
     RUN(t, EPOLL_WAIT, S(e), N(16), N(-1));
     assert_true(last.sleeps);
+    ctl(0, e, EPOLL_CTL_ADD, v, EPOLLIN);
+    assert_int_equal(last.woken, 1);
+    ready_copy(&copy, &ready, program.nactors, program.nslots);
+    ctl(0, e, EPOLL_CTL_DEL, v, 0);
+    ready_copy(&ready, &copy, program.nactors, program.nslots);
+    program.nsteps--;
+    ctl(0, e, EPOLL_CTL_ADD, v, EPOLLIN);
+    assert_true(last.failed);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, begin)
@@ -402,6 +466,9 @@ int main(void)
         TEST(test_reader_and_waiter_of_one_pipe_are_racy),
         TEST(test_two_callbacks_for_a_sleeper_are_racy),
         TEST(test_exclusive_takes_the_wakeup),
+        TEST(test_polled_instance_forgets_what_is_not_ready),
+        TEST(test_bad_buffer_keeps_the_event),
+        TEST(test_main_thread_that_ends_last_ends_the_process),
         TEST(test_deep_nesting_is_refused),
         TEST(test_copy_is_complete),
     };

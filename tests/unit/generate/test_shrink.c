@@ -105,6 +105,16 @@ static bool has_balanced_children(const struct program *program)
     return forks == exits && adds > 0;
 }
 
+/* An even number of calls on interest lists: to take one away loses it. */
+static bool has_even_ctls(const struct program *program)
+{
+    unsigned ctls = 0;
+
+    for (unsigned i = 0; i < program->nsteps; i++)
+        ctls += program->steps[i].op == OP_EPOLL_CTL;
+    return ctls > 0 && ctls % 2 == 0;
+}
+
 /* One that has the property and at least 25 steps, from the generator's own programs. */
 static void find_program(property *holds, unsigned nth, struct program *ret_program)
 {
@@ -148,6 +158,7 @@ static void test_pairs_go_together(void **state)
 {
     (void)state;
     check_minimum(has_balanced_children, 3, 300);
+    check_minimum(has_even_ctls, 5, 300); /* two targets, if they are of different kinds */
 }
 
 static void test_arguments_become_plain(void **state)

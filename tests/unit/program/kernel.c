@@ -25,6 +25,7 @@
 
 enum {
     STEP_SECONDS_MAX = 20, /* no step of these programs blocks: longer means a dead actor */
+    IDLE_SECONDS_MAX = 60, /* longer means that nobody is left who gives orders */
 };
 
 /* Shared by all processes of one run. */
@@ -37,6 +38,9 @@ struct kernel {
     int slots[PROGRAM_SLOTS_MAX];
     pid_t pids[PROGRAM_ACTORS_MAX]; /* 0: not started or ended */
 };
+
+/* The run in progress: what a failed test leaves behind for kernel_teardown. */
+static struct kernel *running;
 
 static int number_of(const struct kernel *kernel, const struct step *step, unsigned arg)
 {
@@ -160,12 +164,25 @@ static void run_step(struct kernel *kernel, const struct step *step)
     kernel->outcome = outcome;
 }
 
+static int await(sem_t *semaphore, unsigned seconds)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += seconds;
+    while (sem_timedwait(semaphore, &until) != 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
 /* The life of one process of the program. */
 static _Noreturn void live(struct kernel *kernel, unsigned actor)
 {
     for (;;) {
-        while (sem_wait(&kernel->go[actor]) != 0)
-            ;
+        if (await(&kernel->go[actor], IDLE_SECONDS_MAX) != 0)
+            _exit(EXIT_FAILURE);
         const struct step *step = &kernel->program.steps[kernel->step];
         if (op_table[step->op].effect == EFFECT_EXIT)
             _exit((int)step->args[0]);
@@ -200,14 +217,8 @@ static _Noreturn void live_as_main(struct kernel *kernel)
 
 static void await_done(struct kernel *kernel)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += STEP_SECONDS_MAX;
-    while (sem_timedwait(&kernel->done, &until) != 0) {
-        if (errno != EINTR)
-            fail_msg("step %u: its process did not answer", step_number(kernel->step));
-    }
+    if (await(&kernel->done, STEP_SECONDS_MAX) != 0)
+        fail_msg("step %u: its process did not answer", step_number(kernel->step));
 }
 
 struct kernel *kernel_start(const struct program *program)
@@ -229,6 +240,7 @@ struct kernel *kernel_start(const struct program *program)
     if (pid == 0)
         live_as_main(kernel);
     kernel->pids[0] = pid;
+    running = kernel;
     await_done(kernel);
     return kernel;
 }
@@ -311,6 +323,15 @@ void kernel_stop(struct kernel *kernel)
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ;
     munmap(kernel, sizeof(*kernel));
+    running = NULL;
+}
+
+int kernel_teardown(void **state)
+{
+    (void)state;
+    if (running)
+        kernel_stop(running);
+    return 0;
 }
 
 bool kernel_counts_links_above(void)

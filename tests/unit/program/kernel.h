@@ -33,6 +33,9 @@ void kernel_open_numbers(struct kernel *kernel, unsigned process, bool ret_open[
 /* Ends every process and reaps it. */
 void kernel_stop(struct kernel *kernel);
 
+/* A teardown of cmocka: the same for the run that a failed test left behind. */
+int kernel_teardown(void **state);
+
 /* False on kernels that limit nesting only below the target (5.10 and 6.6). */
 bool kernel_counts_links_above(void);
 

@@ -4,6 +4,7 @@
  * descriptor operations run for real, step by step beside the world.
  */
 #include "tests/unit/program/beside.h"
+#include "tests/unit/program/kernel.h"
 #include "tests/unit/program/support.h"
 
 #include <errno.h>
@@ -170,9 +171,9 @@ static void every_errno_was_met(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(single_process),
-        cmocka_unit_test(several_processes),
-        cmocka_unit_test(nested_instances),
+        cmocka_unit_test_teardown(single_process, kernel_teardown),
+        cmocka_unit_test_teardown(several_processes, kernel_teardown),
+        cmocka_unit_test_teardown(nested_instances, kernel_teardown),
         cmocka_unit_test(every_errno_was_met),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

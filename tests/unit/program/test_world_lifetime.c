@@ -182,6 +182,32 @@ static void nesting_ends_at_the_fifth_link(void **state)
                {ELOOP, 4}, {ELOOP, 4}, {ELOOP, 4}, {EEXIST, 4}, {0, 5});
 }
 
+static void errors_of_epoll_ctl_come_in_the_kernels_order(void **state)
+{
+    (void)state;
+    RUN_SCRIPT("main: e0 = epoll_create1(0)\n"
+               "main: v0 = eventfd(0, 0)\n"
+               "main: v1 = eventfd(0, 0)\n"
+               "main: f0 = open(\"/dev/null\", O_RDONLY)\n"
+               "main: e1 = epoll_create1(0)\n"
+               "main: epoll_ctl(e0, ADD, v0, EPOLLIN|EPOLLEXCLUSIVE)\n"
+               "main: epoll_ctl(e0, MOD, v0, EPOLLIN)\n"
+               "main: epoll_ctl(e0, ADD, v0, EPOLLIN|EPOLLEXCLUSIVE)\n"
+               "main: epoll_ctl(e0, MOD, v1, EPOLLIN|EPOLLEXCLUSIVE)\n"
+               "main: epoll_ctl(e0, MOD, v1, EPOLLIN)\n"
+               "main: epoll_ctl(e0, ADD, v1, EPOLLIN|EPOLLEXCLUSIVE|EPOLLONESHOT)\n"
+               "main: epoll_ctl(e0, ADD, e1, EPOLLIN|EPOLLEXCLUSIVE)\n"
+               "main: epoll_ctl(e0, 77, v0, EPOLLIN|EPOLLEXCLUSIVE)\n"
+               "main: epoll_ctl(200, 77, 200, NULL)\n"
+               "main: epoll_ctl(v0, 77, f0, EPOLLIN)\n"
+               "main: epoll_ctl(v0, DEL, v1, NULL)\n"
+               "main: epoll_ctl(e0, ADD, e0, EPOLLIN)\n"
+               "main: epoll_ctl(e0, DEL, v0, BADPTR)\n",
+               {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 1}, {EINVAL, 1}, {EEXIST, 1},
+               {EINVAL, 1}, {ENOENT, 1}, {EINVAL, 1}, {EINVAL, 1}, {EINVAL, 1}, {EFAULT, 1},
+               {EPERM, 1}, {EINVAL, 1}, {EINVAL, 1}, {0, 0});
+}
+
 static void waits_fail_by_the_descriptor(void **state)
 {
     (void)state;
@@ -222,7 +248,7 @@ static void the_last_thread_ends_its_process(void **state)
                   "p1: epoll_ctl(e0, ADD, v0, EPOLLIN)\n"
                   "p1: pthread_exit()\n"
                   "t1: pthread_exit()\n"
-                  "t1: close(e0)\n",
+                  "t1: v1 = eventfd(0, 0)\n",
                   &program);
     world_init(&world, &program);
     apply_predicted(&world, 0, 6);
@@ -266,15 +292,16 @@ static void the_outcome_decides_not_the_prediction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_the_last_close_removes),
-        cmocka_unit_test(dup_back_onto_the_number_finds_the_entry),
-        cmocka_unit_test(dup2_over_a_number_closes_it),
-        cmocka_unit_test(a_reused_number_is_another_entry),
-        cmocka_unit_test(the_instance_takes_its_list_along),
-        cmocka_unit_test(a_child_keeps_what_its_parent_closes),
-        cmocka_unit_test(a_list_is_shared_across_fork),
-        cmocka_unit_test(nesting_ends_at_the_fifth_link),
-        cmocka_unit_test(waits_fail_by_the_descriptor),
+        cmocka_unit_test_teardown(only_the_last_close_removes, kernel_teardown),
+        cmocka_unit_test_teardown(dup_back_onto_the_number_finds_the_entry, kernel_teardown),
+        cmocka_unit_test_teardown(dup2_over_a_number_closes_it, kernel_teardown),
+        cmocka_unit_test_teardown(a_reused_number_is_another_entry, kernel_teardown),
+        cmocka_unit_test_teardown(the_instance_takes_its_list_along, kernel_teardown),
+        cmocka_unit_test_teardown(a_child_keeps_what_its_parent_closes, kernel_teardown),
+        cmocka_unit_test_teardown(a_list_is_shared_across_fork, kernel_teardown),
+        cmocka_unit_test_teardown(nesting_ends_at_the_fifth_link, kernel_teardown),
+        cmocka_unit_test_teardown(errors_of_epoll_ctl_come_in_the_kernels_order, kernel_teardown),
+        cmocka_unit_test_teardown(waits_fail_by_the_descriptor, kernel_teardown),
         cmocka_unit_test(the_last_thread_ends_its_process),
         cmocka_unit_test(the_outcome_decides_not_the_prediction),
     };
