@@ -211,8 +211,6 @@ static int fail_with(int err)
 /* What the caller is told. */
 static int after_ctl(int op, int result)
 {
-    int err = errno;
-
     switch (fault) {
     case FAULT_ERRNO_LOST:
         return 0;
