@@ -19,6 +19,14 @@ enum {
     SETTLE_YIELDS = 3,
 };
 
+/* A thread that has just been started and has not said yet which task it is. Its process's main
+ * thread cannot stand for it, for that may have left; it is seen among the helpers. */
+static bool anonymous(const struct run *run, unsigned actor)
+{
+    return run_process(run, actor) != actor &&
+           __atomic_load_n(&run->wire->actors[actor].tid, __ATOMIC_ACQUIRE) == 0;
+}
+
 bool run_watch_actor(struct run *run, unsigned actor)
 {
     struct run_actor *self = &run->actors[actor];
@@ -29,6 +37,7 @@ bool run_watch_actor(struct run *run, unsigned actor)
         return true;
     /* Until a process's main actor has announced itself, all that is known is its pid, which is its
      * tid too. */
+    assert(!anonymous(run, actor));
     pid_t tid = wired->tid ? wired->tid : pid;
     int err = pid > 0 ? task_watch_open(&self->watch, pid, tid) : -ESRCH;
     if (err && err != -ESRCH && err != -ENOENT)
@@ -81,7 +90,7 @@ static unsigned known_threads(const struct run *run, unsigned process)
         run->actors[process].phase == PHASE_ENDED; /* the zombie of a main thread that left */
 
     for (unsigned a = 0; a < run->program->nactors; a++)
-        count += live(run, a) && run_process(run, a) == process;
+        count += live(run, a) && run_process(run, a) == process && !anonymous(run, a);
     return count;
 }
 
@@ -93,7 +102,9 @@ static void take_pass(struct run *run, struct run_pass *ret_pass)
         struct task_sample *sample = &ret_pass->samples[a];
         if (!live(run, a))
             continue;
-        if (!run_watch_actor(run, a))
+        if (anonymous(run, a))
+            sample->state = TASK_SLEEPING;
+        else if (!run_watch_actor(run, a))
             sample->state = TASK_ENDED;
         else
             task_read_sample(&run->actors[a].watch, sample);
@@ -292,10 +303,6 @@ static int settle_birth(struct run *run, unsigned actor)
     if (run->trace->end == RUN_COMPLETE) {
         run->actors[actor].phase = PHASE_IDLE;
         run->actors[actor].order = 0;
-        /* Until it announced itself its task could be watched by pid only, which is a thread's
-         * process. */
-        if (run_process(run, actor) != actor)
-            task_watch_close(&run->actors[actor].watch);
     }
     return 0;
 }
