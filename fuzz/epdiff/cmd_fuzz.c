@@ -1,6 +1,7 @@
 /* epdiff fuzz: generate, compare, confirm, shrink, save. */
 #include "fuzz/epdiff/cli.h"
 #include "fuzz/epdiff/findings.h"
+#include "fuzz/epdiff/kinds.h"
 #include "fuzz/epdiff/reduce.h"
 #include "fuzz/epdiff/show.h"
 #include "fuzz/epdiff/status.h"
@@ -32,7 +33,10 @@ static const char help[] =
     "same epoll fd\n"
     "  --strict-order  the order of events counts too\n"
     "  --watchdog MS   how long an actor may be stuck inside the subject (default 1000)\n"
+    "  -v, --verbose   every finding in full; without it, one of each kind: of each class and "
+    "hazard\n"
     "  --json          findings and summary as JSON lines\n\n"
+    "Ctrl-C ends the run early, with what it has.\n"
     "The last line of stdout is one line of pairs: programs run; divergent, unstable and "
     "order-only ones; the\n"
     "fractions with more than one thread, more than one process, a blocked wait that was woken, "
@@ -57,7 +61,7 @@ struct fuzz_command {
     struct cli_options cli;
     uint64_t seconds, runs, seed; /* runs 0: until the time is over */
     const char *folder;
-    bool shrink;
+    bool shrink, verbose;
     uint64_t start_ms, deadline_ms;
     pthread_mutex_t lock; /* of the counters */
     struct counters counters;
@@ -76,6 +80,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
                                             {"contract", required_argument, NULL, 'c'},
                                             {"strict-order", no_argument, NULL, 'O'},
                                             {"watchdog", required_argument, NULL, 'w'},
+                                            {"verbose", no_argument, NULL, 'v'},
                                             {"json", no_argument, NULL, 'J'},
                                             CLI_HELP,
                                             {NULL, 0, NULL, 0}};
@@ -85,7 +90,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
     int option, status = STATUS_OK;
 
     opterr = 0;
-    while (status == STATUS_OK && (option = getopt_long(argc, argv, "hj:", options, NULL)) != -1) {
+    while (status == STATUS_OK && (option = getopt_long(argc, argv, "hvj:", options, NULL)) != -1) {
         switch (option) {
         case 's':
             status = cli_add_subject("fuzz", cli, optarg);
@@ -120,6 +125,9 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
         case 'j':
             status = cli_parse_number("fuzz", "-j", optarg, 1, CLI_JOBS_MAX, &number);
             cli->jobs = (unsigned)number;
+            break;
+        case 'v':
+            command->verbose = true;
             break;
         case 'J':
             cli->json = true;
@@ -315,17 +323,14 @@ static int fuzz_work(struct worker *worker, char *ret_why)
     return err == -EINTR ? 0 : err;
 }
 
-static int report_finding(const struct fuzz_command *command, const struct finding *finding)
+/* One finding: in full, or as a JSON line. */
+static int show_finding(const struct fuzz_command *command, const struct finding *finding)
 {
     const struct subject *subject = &command->cli.subjects[finding->subject];
     char path[PATH_MAX];
 
-    int err = finding_save(finding, subject, command->seed, command->folder, path, sizeof(path));
-    if (err) {
-        cli_error("fuzz", "--out %s: a finding cannot be saved: %s", command->folder,
-                  strerror(-err));
+    if (finding_path(finding, subject, command->folder, path, sizeof(path)) != 0)
         return STATUS_HARNESS;
-    }
     if (command->cli.json)
         return show_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:o}", "subject", subject->name,
                                         "file", path, "program", (json_int_t)finding->index,
@@ -338,10 +343,42 @@ static int report_finding(const struct fuzz_command *command, const struct findi
     show_verdict_title(stdout, &finding->verdict);
     printf("\n");
     show_wrapped(stdout, finding->verdict.explanation, 118, "  ");
-    printf("  signature %s, seen in %" PRIu64 " programs, %u steps shrunk to %u\n  epdiff run %s\n",
-           finding->verdict.signature, finding->count, finding->original_steps,
-           finding->program.nsteps, path);
+    printf("  signature %s, seen in %" PRIu64
+           " program%s, %u steps shrunk to %u\n  epdiff run %s\n",
+           finding->verdict.signature, finding->count, finding->count == 1 ? "" : "s",
+           finding->original_steps, finding->program.nsteps, path);
     return STATUS_OK;
+}
+
+/* Saves all findings and shows them: each one, or one of each kind. */
+static int report_findings(struct fuzz_command *command)
+{
+    int status = STATUS_OK;
+    int saving = 0;
+
+    findings_sort(&command->findings);
+    for (const struct finding *finding = command->findings.table; finding;
+         finding = finding->hh.next) {
+        if (!finding->confirmed)
+            continue;
+        int err = finding_save(finding, &command->cli.subjects[finding->subject], command->seed,
+                               command->folder);
+        saving = saving ? saving : err;
+        if (command->cli.json || command->verbose)
+            status = show_finding(command, finding) == STATUS_OK ? status : STATUS_HARNESS;
+    }
+    if (!command->cli.json && !command->verbose &&
+        kinds_show(&command->findings, command->cli.subjects, command->cli.nsubjects,
+                   command->folder) != 0) {
+        cli_error("fuzz", "out of memory");
+        status = STATUS_HARNESS;
+    }
+    if (saving) {
+        cli_error("fuzz", "--out %s: not every finding could be saved: %s", command->folder,
+                  strerror(-saving));
+        status = STATUS_HARNESS;
+    }
+    return status;
 }
 
 static double share(uint64_t part, uint64_t whole)
@@ -388,20 +425,20 @@ static int fuzz(struct fuzz_command *command)
 {
     char why[EXECUTE_WHY_MAX + 1] = "";
     unsigned jobs = command->cli.jobs ? command->cli.jobs : workers_default();
-    int status = STATUS_OK;
 
+    int unfit = findings_check_folder(command->folder);
+    if (unfit) {
+        cli_error("fuzz", "--out '%s': findings cannot be saved there: %s", command->folder,
+                  strerror(-unfit));
+        return STATUS_HARNESS;
+    }
     command->start_ms = reduce_now_ms();
     if (!command->runs)
         command->deadline_ms = command->start_ms + command->seconds * 1000;
     int err = workers_run(&command->cli, jobs, fuzz_work, command, why);
     status_clear();
     /* Whatever ended the run: what was found so far is kept. */
-    findings_sort(&command->findings);
-    for (const struct finding *finding = command->findings.table; finding;
-         finding = finding->hh.next) {
-        int saved = finding->confirmed ? report_finding(command, finding) : STATUS_OK;
-        status = saved != STATUS_OK ? saved : status;
-    }
+    int status = report_findings(command);
     if (report_summary(command) != STATUS_OK)
         status = STATUS_HARNESS;
     if (err)
