@@ -62,8 +62,8 @@ unsigned cli_list_cpus(int *ret_cpus, unsigned max);
 /* The status for an error of the examiner, after a message. -EINTR is a Ctrl-C. */
 int cli_harness_error(const char *command, int err, const char *why);
 
-/* From now on SIGINT and SIGTERM end runs instead of the tool; a second one ends the tool at once.
- */
+/* From now on SIGINT, SIGTERM and SIGHUP end runs instead of the tool; a second one ends the tool
+ * at once. */
 void cli_catch_interrupts(void);
 bool cli_interrupted(void);
 

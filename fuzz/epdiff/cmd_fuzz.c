@@ -208,6 +208,17 @@ static void count_program(struct fuzz_command *command, const struct counters *r
                     findings_count(&command->findings), (now - command->start_ms) / 1000);
 }
 
+/* Keeps a finding, in its file too: a run that is killed loses nothing. That a file cannot be
+ * written is said at the end, when all are written again. */
+static void keep(struct fuzz_command *command, unsigned subject, uint64_t index,
+                 const struct verdict *verdict, bool confirmed, const struct program *program,
+                 unsigned original_steps)
+{
+    findings_store(&command->findings, subject, index, verdict, confirmed, program, original_steps);
+    (void)findings_save_early(&command->findings, subject, verdict->signature,
+                              &command->cli.subjects[subject], command->seed, command->folder);
+}
+
 /* Confirms and shrinks the first program of a signature, and keeps what comes of it. */
 static int pursue(struct fuzz_command *command, struct worker *worker, unsigned subject,
                   uint64_t index, const struct program *program, const struct verdict *verdict,
@@ -229,8 +240,7 @@ static int pursue(struct fuzz_command *command, struct worker *worker, unsigned 
     *small = *program;
     /* What is confirmed is kept at once: an interruption during the shrinking costs nothing but
      * size. */
-    findings_store(&command->findings, subject, index, verdict, *ret_confirmed, small,
-                   program->nsteps);
+    keep(command, subject, index, verdict, *ret_confirmed, small, program->nsteps);
     if (*ret_confirmed && command->shrink) {
         err = reduce_program(worker->examiner, small, subject, verdict->signature,
                              command->deadline_ms, ret_why);
@@ -238,8 +248,7 @@ static int pursue(struct fuzz_command *command, struct worker *worker, unsigned 
             err = examine_closely(worker->examiner, small, subject, &examination, ret_why);
         if (!err && examination.result == EXAMINED_DIVERGENT &&
             strcmp(examination.verdict.signature, verdict->signature) == 0)
-            findings_store(&command->findings, subject, index, &examination.verdict, true, small,
-                           program->nsteps);
+            keep(command, subject, index, &examination.verdict, true, small, program->nsteps);
     }
     free(small);
     return err;
@@ -364,8 +373,11 @@ static int report_findings(struct fuzz_command *command)
         int err = finding_save(finding, &command->cli.subjects[finding->subject], command->seed,
                                command->folder);
         saving = saving ? saving : err;
-        if (command->cli.json || command->verbose)
-            status = show_finding(command, finding) == STATUS_OK ? status : STATUS_HARNESS;
+    }
+    for (const struct finding *finding = command->findings.table;
+         finding && (command->cli.json || command->verbose); finding = finding->hh.next) {
+        if (finding->confirmed && show_finding(command, finding) != STATUS_OK)
+            status = STATUS_HARNESS;
     }
     if (!command->cli.json && !command->verbose &&
         kinds_show(&command->findings, command->cli.subjects, command->cli.nsubjects,

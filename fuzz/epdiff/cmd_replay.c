@@ -245,6 +245,7 @@ static int run_checks(struct replay_command *command)
     char why[EXECUTE_WHY_MAX + 1] = "";
     unsigned jobs = command->cli.jobs ? command->cli.jobs : workers_default();
 
+    cli_catch_interrupts();
     if (jobs > replay->nchecks)
         jobs = replay->nchecks ? (unsigned)replay->nchecks : 1;
     int err = workers_run(&command->cli, jobs, replay_work, replay, why);
@@ -296,7 +297,6 @@ int command_replay(int argc, char **argv)
     if (status == STATUS_OK && help_wanted) {
         fputs(help, stdout);
     } else if (status == STATUS_OK) {
-        cli_catch_interrupts();
         status = replay(argc, argv, command);
     }
     replay_free(&command->replay);

@@ -143,8 +143,8 @@ int command_shrink(int argc, char **argv)
     if (status == STATUS_OK && help_wanted) {
         fputs(help, stdout);
     } else if (status == STATUS_OK) {
-        cli_catch_interrupts();
         status = cli_read_document(argv[optind], &command->document);
+        cli_catch_interrupts();
         if (status == STATUS_OK)
             status = shrink(command);
     }

@@ -224,3 +224,16 @@ int finding_save(const struct finding *finding, const struct subject *subject, u
     free(document);
     return err;
 }
+
+int findings_save_early(struct findings *findings, unsigned subject_index, const char *signature,
+                        const struct subject *subject, uint64_t seed, const char *folder)
+{
+    int err = 0;
+
+    pthread_mutex_lock(&findings->lock);
+    const struct finding *finding = find(findings, subject_index, signature);
+    if (finding && finding->confirmed)
+        err = finding_save(finding, subject, seed, folder);
+    pthread_mutex_unlock(&findings->lock);
+    return err;
+}

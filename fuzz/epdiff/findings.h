@@ -70,4 +70,9 @@ int finding_path(const struct finding *finding, const struct subject *subject, c
 int finding_save(const struct finding *finding, const struct subject *subject, uint64_t seed,
                  const char *folder);
 
+/* The same for the stored finding of a signature, if there is a confirmed one. Safe from any
+ * thread. Returns 0 or a negative errno. */
+int findings_save_early(struct findings *findings, unsigned subject_index, const char *signature,
+                        const struct subject *subject, uint64_t seed, const char *folder);
+
 #endif

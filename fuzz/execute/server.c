@@ -210,7 +210,7 @@ static int move_up(int *fd)
 {
     int moved = fcntl(*fd, F_DUPFD_CLOEXEC, 10);
     if (moved < 0)
-        return -errno;
+        return errno == EINVAL ? -EMFILE : -errno; /* RLIMIT_NOFILE does not reach that far */
     close(*fd);
     *fd = moved;
     return 0;
