@@ -71,30 +71,26 @@ struct fuzz_command {
 
 static int parse_options(int argc, char **argv, struct fuzz_command *command, bool *ret_help)
 {
-    static const struct option options[] = {{"subject", required_argument, NULL, 's'},
+    static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"time", required_argument, NULL, 't'},
                                             {"runs", required_argument, NULL, 'r'},
                                             {"seed", required_argument, NULL, 'S'},
                                             {"out", required_argument, NULL, 'o'},
                                             {"no-shrink", no_argument, NULL, 'n'},
-                                            {"contract", required_argument, NULL, 'c'},
-                                            {"strict-order", no_argument, NULL, 'O'},
-                                            {"watchdog", required_argument, NULL, 'w'},
+                                            {"contract", required_argument, NULL, CLI_CONTRACT},
+                                            {"strict-order", no_argument, NULL, CLI_STRICT_ORDER},
+                                            {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             {"verbose", no_argument, NULL, 'v'},
-                                            {"json", no_argument, NULL, 'J'},
+                                            {"json", no_argument, NULL, CLI_JSON},
                                             CLI_HELP,
                                             {NULL, 0, NULL, 0}};
     struct cli_options *cli = &command->cli;
     bool timed = false;
-    uint64_t number;
     int option, status = STATUS_OK;
 
     opterr = 0;
     while (status == STATUS_OK && (option = getopt_long(argc, argv, "hvj:", options, NULL)) != -1) {
         switch (option) {
-        case 's':
-            status = cli_add_subject("fuzz", cli, optarg);
-            break;
         case 't':
             status = cli_parse_number("fuzz", "--time", optarg, 1, 30 * 86400, &command->seconds);
             timed = true;
@@ -111,32 +107,15 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
         case 'n':
             command->shrink = false;
             break;
-        case 'c':
-            status = cli_parse_contract("fuzz", optarg, &cli->examine.judge);
-            break;
-        case 'O':
-            cli->examine.judge.strict_order = true;
-            break;
-        case 'w':
-            status =
-                cli_parse_number("fuzz", "--watchdog", optarg, 10, CLI_WATCHDOG_MS_MAX, &number);
-            cli->examine.executor.watchdog_ms = (unsigned)number;
-            break;
-        case 'j':
-            status = cli_parse_number("fuzz", "-j", optarg, 1, CLI_JOBS_MAX, &number);
-            cli->jobs = (unsigned)number;
-            break;
         case 'v':
             command->verbose = true;
-            break;
-        case 'J':
-            cli->json = true;
             break;
         case 'h':
             *ret_help = true;
             return STATUS_OK;
         default:
-            return cli_bad_option("fuzz", argv);
+            status = cli_take_option("fuzz", option, argv, cli);
+            break;
         }
     }
     if (status == STATUS_OK && timed && command->runs) {
@@ -152,7 +131,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
 
 static bool time_is_over(const struct fuzz_command *command)
 {
-    return command->deadline_ms && reduce_now_ms() >= command->deadline_ms;
+    return command->deadline_ms && executor_now_ms() >= command->deadline_ms;
 }
 
 static bool was_woken(const struct trace *trace)
@@ -195,7 +174,7 @@ static void count_program(struct fuzz_command *command, const struct counters *r
     counters->order += results->divergent == 0 && results->unstable == 0 && results->order > 0;
     counters->eligible += results->eligible;
     counters->deferred += results->deferred;
-    uint64_t now = reduce_now_ms();
+    uint64_t now = executor_now_ms();
     bool show = now - command->status_ms >= STATUS_EVERY_MS;
     if (show)
         command->status_ms = now;
@@ -401,7 +380,7 @@ static double share(uint64_t part, uint64_t whole)
 static int report_summary(const struct fuzz_command *command)
 {
     const struct counters *c = &command->counters;
-    double seconds = (double)(reduce_now_ms() - command->start_ms) / 1000.0;
+    double seconds = (double)(executor_now_ms() - command->start_ms) / 1000.0;
     unsigned signatures = findings_count_confirmed(&command->findings);
     char subjects[EXAMINE_SUBJECTS_MAX * (SUBJECT_NAME_MAX + 2)] = "";
 
@@ -444,7 +423,7 @@ static int fuzz(struct fuzz_command *command)
                   strerror(-unfit));
         return STATUS_HARNESS;
     }
-    command->start_ms = reduce_now_ms();
+    command->start_ms = executor_now_ms();
     if (!command->runs)
         command->deadline_ms = command->start_ms + command->seconds * 1000;
     int err = workers_run(&command->cli, jobs, fuzz_work, command, why);

@@ -44,25 +44,21 @@ struct replay_command {
 
 static int parse_options(int argc, char **argv, struct replay_command *command, bool *ret_help)
 {
-    static const struct option options[] = {{"subject", required_argument, NULL, 's'},
+    static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"expect-signature", required_argument, NULL, 'e'},
-                                            {"contract", required_argument, NULL, 'c'},
-                                            {"watchdog", required_argument, NULL, 'w'},
+                                            {"contract", required_argument, NULL, CLI_CONTRACT},
+                                            {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             {"junit", required_argument, NULL, 'u'},
-                                            {"json", no_argument, NULL, 'J'},
+                                            {"json", no_argument, NULL, CLI_JSON},
                                             CLI_HELP,
                                             {NULL, 0, NULL, 0}};
     struct cli_options *cli = &command->cli;
     char why[256];
-    uint64_t number;
     int option, status = STATUS_OK;
 
     opterr = 0;
     while (status == STATUS_OK && (option = getopt_long(argc, argv, "hj:v", options, NULL)) != -1) {
         switch (option) {
-        case 's':
-            status = cli_add_subject("replay", cli, optarg);
-            break;
         case 'e':
             command->signature = optarg;
             if (verdict_check_expectation(optarg, why, sizeof(why)) != 0) {
@@ -70,23 +66,8 @@ static int parse_options(int argc, char **argv, struct replay_command *command, 
                 status = STATUS_USAGE;
             }
             break;
-        case 'c':
-            status = cli_parse_contract("replay", optarg, &cli->examine.judge);
-            break;
-        case 'w':
-            status =
-                cli_parse_number("replay", "--watchdog", optarg, 10, CLI_WATCHDOG_MS_MAX, &number);
-            cli->examine.executor.watchdog_ms = (unsigned)number;
-            break;
-        case 'j':
-            status = cli_parse_number("replay", "-j", optarg, 1, CLI_JOBS_MAX, &number);
-            cli->jobs = (unsigned)number;
-            break;
         case 'u':
             command->junit = optarg;
-            break;
-        case 'J':
-            cli->json = true;
             break;
         case 'v':
             command->verbose = true;
@@ -95,7 +76,8 @@ static int parse_options(int argc, char **argv, struct replay_command *command, 
             *ret_help = true;
             return STATUS_OK;
         default:
-            return cli_bad_option("replay", argv);
+            status = cli_take_option("replay", option, argv, cli);
+            break;
         }
     }
     if (status == STATUS_OK && optind == argc) {

@@ -33,7 +33,4 @@ bool executor_interrupted(void);
 /* True if the server has ended; reaps it. */
 bool executor_server_ended(struct executor *executor);
 
-/* Monotonic time in milliseconds. */
-uint64_t executor_now_ms(void);
-
 #endif
