@@ -204,12 +204,20 @@ static int print_checks(const struct replay_command *command)
     return STATUS_OK;
 }
 
-static void print_summary(const struct replay_command *command)
+static int print_summary(const struct replay_command *command)
 {
     size_t counts[4] = {0};
 
     for (size_t i = 0; i < command->replay.nchecks; i++)
         counts[command->replay.checks[i].result]++;
+    if (command->cli.json)
+        return show_json_line(json_pack(
+                   "{s:I, s:I, s:I, s:I, s:I}", "programs", (json_int_t)command->replay.nprograms,
+                   "checks", (json_int_t)command->replay.nchecks, "passed",
+                   (json_int_t)counts[REPLAY_PASSED], "failed", (json_int_t)counts[REPLAY_FAILED],
+                   "skipped", (json_int_t)counts[REPLAY_SKIPPED]))
+                   ? STATUS_HARNESS
+                   : STATUS_OK;
     printf("programs=%zu checks=%zu passed=%zu failed=%zu skipped=%zu subjects=",
            command->replay.nprograms, command->replay.nchecks, counts[REPLAY_PASSED],
            counts[REPLAY_FAILED], counts[REPLAY_SKIPPED]);
@@ -219,6 +227,7 @@ static void print_summary(const struct replay_command *command)
     if (counts[REPLAY_SKIPPED])
         printf(", %zu skipped", counts[REPLAY_SKIPPED]);
     printf("\n");
+    return STATUS_OK;
 }
 
 static int run_checks(struct replay_command *command)
@@ -240,7 +249,8 @@ static int run_checks(struct replay_command *command)
         cli_error("replay", "--junit %s cannot be written: %s", command->junit, strerror(errno));
         printed = STATUS_HARNESS;
     }
-    print_summary(command);
+    if (print_summary(command) != STATUS_OK)
+        printed = STATUS_HARNESS;
     if (status == STATUS_OK)
         status = printed;
     for (size_t i = 0; status == STATUS_OK && i < replay->nchecks; i++) {
