@@ -74,8 +74,8 @@ static void test_refusal(void **state)
 {
     (void)state;
     check_start("refuse", -ECHILD, "this subject refuses", "to start");
-    check_start("silent", -ECHILD, "without a word", "misbehave");
-    check_start("crash", -ECHILD, "without a word", "misbehave");
+    check_start("silent", -ECHILD, "ends with status", "before main");
+    check_start("crash", -ECHILD, "dies of SIG", "before main");
 }
 
 static void test_stuck_before_main(void **state)
