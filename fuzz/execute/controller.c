@@ -283,9 +283,9 @@ static int clear_away(struct run *run, char *ret_why)
     struct executor *executor = run->executor;
     uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
 
-    raw_store(&wire->over, run->request);
-    /* The server sleeps on `over` only once it has said that somebody has ended. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /* The server sleeps on `over` only once it has said that somebody has ended: the exchange keeps
+     * the store before the load. */
+    __atomic_exchange_n(&wire->over, run->request, __ATOMIC_SEQ_CST);
     if (raw_load(&wire->root_ended))
         raw_futex_wake(&wire->over);
     /* The root stays a zombie until the server has seen `over`, so its number still means this
