@@ -86,7 +86,8 @@ void examiner_stop(struct examiner *examiner)
 int examine_native(struct examiner *examiner, const struct program *program,
                    const struct trace **ret_trace, char *ret_why)
 {
-    int err = executor_run(examiner->native, program, 0, examiner->native_trace, ret_why);
+    int err =
+        executor_run(examiner->native, program, EXECUTE_SHARED, examiner->native_trace, ret_why);
     *ret_trace = examiner->native_trace;
     return err;
 }

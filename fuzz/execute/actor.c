@@ -3,6 +3,7 @@
 #include "fuzz/execute/raw.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 void actor_enter_process(void)
 {
@@ -41,7 +42,12 @@ void actor_run(struct wire *wire, unsigned actor)
         uint32_t order;
         while ((order = raw_load(&self->order)) == done)
             raw_futex_wait(&self->order, done, NULL);
-        for (unsigned i = self->first; i <= self->last; i++) {
+        if (self->first == WIRE_ORDER_QUIT)
+            pthread_exit(NULL);
+        if (self->first == WIRE_ORDER_RESET)
+            actor_reset_process();
+        /* The controller takes the rest of an order back if a step of it falls asleep. */
+        for (unsigned i = self->first; i <= raw_load(&self->last); i++) {
             if (wire->program.steps[i].actor == actor)
                 run_step(wire, i);
         }

@@ -1,9 +1,11 @@
 /*
  * One run: forces the schedule in program order and writes the trace.
  *
- * Steps of one actor that follow each other, cannot sleep and end nobody are given as one order
- * while nobody else is inside a call: nothing could be observed between them. Everything else is
- * one step an order.
+ * Steps of one actor that follow each other are given as one order while nobody else is inside a
+ * call: nothing could be observed between them, and nobody could be woken. An order ends behind a
+ * step that starts somebody, or behind which something is looked at. If its actor falls asleep on
+ * the way, the rest of the order is taken back: nobody but the controller can have it woken.
+ * Everything else is one step an order.
  */
 #include "fuzz/execute/raw.h"
 #include "fuzz/execute/run.h"
@@ -21,31 +23,46 @@ static void prepare_wire(struct run *run)
     const struct program *program = run->program;
 
     memset(wire->slots, -1, sizeof(wire->slots));
+    /* The first actor of a process that is used again goes on counting its orders. */
+    struct wire_actor first = wire->actors[0];
     memset(wire->actors, 0, sizeof(wire->actors));
+    if (run->executor->warm)
+        wire->actors[0] = first;
     memcpy(&wire->program, program, offsetof(struct program, steps));
     memcpy(wire->program.steps, program->steps, program->nsteps * sizeof(program->steps[0]));
     for (unsigned i = 0; i < program->nsteps; i++) {
-        memset(&wire->results[i], 0, offsetof(struct wire_result, events));
+        memset(&wire->results[i], 0, sizeof(wire->results[i]));
         memset(wire->results[i].fds, -1, sizeof(wire->results[i].fds));
     }
     wire->fork_error = 0;
     wire->root_ended = 0;
     wire->nreaped = 0;
     wire->ncarried = 0;
+    wire->nevents = 0;
     wire->now = 0;
 }
 
-static bool step_groups(const struct step *step)
+/* Where in an order of several steps a step can stand. */
+enum place {
+    PLACE_ANYWHERE,
+    PLACE_LAST,
+    PLACE_ALONE,
+};
+
+static enum place step_place(const struct step *step)
 {
     switch (op_table[step->op].effect) {
-    case EFFECT_FORK:
-    case EFFECT_THREAD:
     case EFFECT_EXIT:
     case EFFECT_THREAD_EXIT:
+        return PLACE_ALONE; /* an end before it would be taken for its own */
+    case EFFECT_FORK:
+    case EFFECT_THREAD:
+    case EFFECT_WAITPID:
+    case EFFECT_JOIN:
     case EFFECT_WAIT: /* a flush point: the interest list is read behind it */
-        return false;
+        return PLACE_LAST;
     default:
-        return !step_may_block(step);
+        return PLACE_ANYWHERE;
     }
 }
 
@@ -64,11 +81,11 @@ static unsigned order_end(const struct run *run, unsigned first)
     const struct program *program = run->program;
     unsigned last = first;
 
-    if ((run->flags & EXECUTE_EVIDENCE) || anyone_busy(run) || !step_groups(&program->steps[first]))
+    if ((run->flags & EXECUTE_EVIDENCE) || anyone_busy(run))
         return first;
-    while (last + 1 < program->nsteps &&
+    while (step_place(&program->steps[last]) == PLACE_ANYWHERE && last + 1 < program->nsteps &&
            program->steps[last + 1].actor == program->steps[first].actor &&
-           step_groups(&program->steps[last + 1]))
+           step_place(&program->steps[last + 1]) != PLACE_ALONE)
         last++;
     return last;
 }
@@ -106,7 +123,8 @@ static void copy_result(struct run *run, unsigned index, unsigned completed_at)
     memcpy(to->fds, from->fds, sizeof(to->fds));
     to->digest = from->digest;
     to->nevents = from->nevents;
-    memcpy(to->events, from->events, from->nevents * sizeof(to->events[0]));
+    memcpy(to->events, &run->wire->events[from->first_event],
+           from->nevents * sizeof(to->events[0]));
 }
 
 /* A parent that waited for a child has seen its end: the trace knows it as reaped, and how it
@@ -137,6 +155,11 @@ static pid_t find_task(const struct run *run, unsigned process)
     return run->wire->actors[process].pid;
 }
 
+static void note_error(struct run *run, int err)
+{
+    run->error = run->error ? run->error : err;
+}
+
 static void snapshot_wait(struct run *run, unsigned index, unsigned now)
 {
     const struct step *step = &run->program->steps[index];
@@ -153,7 +176,8 @@ static void snapshot_wait(struct run *run, unsigned index, unsigned now)
         if (!snapshot->evidence && snapshot->process == process && snapshot->number == number)
             return;
     }
-    observe_interest(run->trace, now, process, find_task(run, process), number, false);
+    note_error(run, observe_interest(run->trace, &run->lists, now, process, find_task(run, process),
+                                     number, false));
 }
 
 /* Writes down what the order brought about: its own steps, and those that it woke or ended. */
@@ -203,7 +227,8 @@ static void take_snapshots(struct run *run, unsigned last)
     for (unsigned p = 0; p < run->program->nactors; p++) {
         bool born = p == 0 || run->actors[p].phase != PHASE_UNBORN;
         if (run_process(run, p) == p && born && !run->process_ended[p])
-            observe_all_interest(run->trace, last, p, find_task(run, p));
+            note_error(run,
+                       observe_all_interest(run->trace, &run->lists, last, p, find_task(run, p)));
     }
 }
 
@@ -219,7 +244,7 @@ static int run_steps(struct run *run)
         }
         unsigned last = order_end(run, first);
         give_order(run, first, last);
-        int err = run_settle(run, first, last);
+        int err = run_settle(run, first, &last);
         if (err)
             return err;
         if (run->trace->end != RUN_COMPLETE && run->trace->end_step < 0)
@@ -243,7 +268,7 @@ static void observe_end(struct run *run)
             continue;
         trace->processes[p].state = PROCESS_ALIVE;
         if (trace->end == RUN_COMPLETE)
-            observe_fd_table(trace, p, find_task(run, p));
+            note_error(run, observe_fd_table(trace, p, find_task(run, p)));
     }
     if (trace->end == RUN_COMPLETE)
         return;
@@ -259,7 +284,10 @@ static int clear_away(struct run *run, char *ret_why)
     uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
 
     raw_store(&wire->over, run->request);
-    raw_futex_wake(&wire->over);
+    /* The server sleeps on `over` only once it has said that somebody has ended. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (raw_load(&wire->root_ended))
+        raw_futex_wake(&wire->over);
     /* The root stays a zombie until the server has seen `over`, so its number still means this
      * process group. */
     if (wire->actors[0].pid > 0)
@@ -268,6 +296,9 @@ static int clear_away(struct run *run, char *ret_why)
         uint32_t bell = raw_load(&wire->bell);
         if (raw_load(&wire->finished) == run->request)
             return 0;
+        executor_wait_bell(executor, bell, EXECUTOR_POLL_MS);
+        if (raw_load(&wire->bell) != bell)
+            continue;
         if (executor_server_ended(executor)) {
             snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s has died",
                      executor->subject.name);
@@ -281,7 +312,6 @@ static int clear_away(struct run *run, char *ret_why)
          * process group's. */
         if (wire->actors[0].pid > 0)
             kill(-wire->actors[0].pid, SIGKILL);
-        executor_wait_bell(executor, bell, EXECUTOR_POLL_MS);
     }
 }
 
@@ -338,6 +368,9 @@ static int start_root(struct run *run, char *ret_why)
                  strerror(wire->fork_error));
         return wire->fork_error ? -wire->fork_error : -ECHILD;
     }
+    if (err == -ETIMEDOUT)
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s is stuck before a fork",
+                 run->executor->subject.name);
     return err;
 }
 
@@ -347,20 +380,94 @@ static void close_watches(struct run *run)
         if (task_watch_is_open(&run->actors[a].watch))
             task_watch_close(&run->actors[a].watch);
     }
+    list_watches_close(&run->lists);
+}
+
+/* The process that a run before has left waits for orders. */
+static void take_over_root(struct run *run)
+{
+    run->request = run->wire->request;
+    run->actors[0].phase = PHASE_IDLE;
+    run->executor->warm = false;
+}
+
+/* Ends the process that shared runs have left, before a run that wants one of its own. */
+static int end_warm(struct executor *executor, char *ret_why)
+{
+    struct run run = {
+        .executor = executor, .wire = executor->wire, .request = executor->wire->request};
+
+    executor->warm = false;
+    return clear_away(&run, ret_why);
+}
+
+/* True if the run ended so that its process can be used again: one process, and nobody inside a
+ * call. */
+static bool leaves_process(const struct run *run)
+{
+    bool leaves = (run->flags & EXECUTE_SHARED) && run->trace->end == RUN_COMPLETE &&
+                  run->actors[0].phase == PHASE_IDLE;
+
+    for (unsigned a = 0; a < run->program->nactors; a++)
+        leaves &= run_process(run, a) == 0 && run->actors[a].phase != PHASE_BUSY;
+    return leaves;
+}
+
+static void give_plain_order(struct run *run, unsigned actor, uint32_t order)
+{
+    struct wire_actor *wired = &run->wire->actors[actor];
+
+    wired->first = order;
+    wired->last = 0;
+    raw_bump(&wired->order);
+}
+
+/* Has the process made ready for the next program. Returns false if it does not answer: then it is
+ * to be ended. */
+static bool reset_process(struct run *run)
+{
+    struct wire_actor *root = &run->wire->actors[0];
+    uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
+
+    for (unsigned a = 1; a < run->program->nactors; a++) {
+        if (run->actors[a].phase == PHASE_IDLE)
+            give_plain_order(run, a, WIRE_ORDER_QUIT);
+    }
+    give_plain_order(run, 0, WIRE_ORDER_RESET);
+    for (;;) {
+        uint32_t bell = raw_load(&run->wire->bell);
+        if (raw_load(&root->done) == raw_load(&root->order))
+            return true;
+        if (raw_load(&run->wire->root_ended) || executor_interrupted() ||
+            executor_now_ms() > deadline)
+            return false;
+        executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
+    }
 }
 
 static int run_whole(struct run *run, char *ret_why)
 {
-    int err = start_root(run, ret_why);
+    int err = 0;
+
+    if (run->executor->warm)
+        take_over_root(run);
+    else
+        err = start_root(run, ret_why);
     if (err && err != -EINTR)
         return err; /* nothing was started */
     if (!err && run->trace->end == RUN_COMPLETE)
         err = run_steps(run);
     if (!err)
         observe_end(run);
-    int cleared = clear_away(run, ret_why);
+    run->executor->warm = !err && !run->error && leaves_process(run) && reset_process(run);
+    int cleared = run->executor->warm ? 0 : clear_away(run, ret_why);
     if (cleared)
         return cleared;
+    if (!err && run->error) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the program's processes cannot be watched: %s",
+                 strerror(-run->error));
+        return run->error;
+    }
     if (!err) {
         note_statuses(run);
         copy_carried(run);
@@ -380,6 +487,7 @@ int executor_run(struct executor *executor, const struct program *program, unsig
     assert(program->nsteps > 0 && program->nactors > 0);
     for (unsigned a = 0; a < PROGRAM_ACTORS_MAX; a++)
         run.actors[a].watch = (struct task_watch){-1, -1, -1};
+    list_watches_init(&run.lists);
     trace_reset(ret_trace, program);
     if (executor_interrupted()) {
         snprintf(ret_why, EXECUTE_WHY_MAX + 1, "interrupted");
@@ -389,6 +497,11 @@ int executor_run(struct executor *executor, const struct program *program, unsig
         snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s has died",
                  executor->subject.name);
         return -ECHILD;
+    }
+    if (executor->warm && !(flags & EXECUTE_SHARED)) {
+        int err = end_warm(executor, ret_why);
+        if (err)
+            return err;
     }
     prepare_wire(&run);
     int err = run_whole(&run, ret_why);

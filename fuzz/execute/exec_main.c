@@ -77,8 +77,8 @@ static void reap_all(void)
     int status;
     pid_t pid;
 
+    kill(-wire->root, SIGKILL);
     do {
-        kill(-wire->root, SIGKILL);
         pid = waitpid(-wire->root, &status, 0);
         if (pid > 0)
             note_reaped(pid, status);
@@ -217,11 +217,13 @@ static void serve(uint32_t request, pid_t server)
     __atomic_store_n(&wire->actors[0].pid, pid, __ATOMIC_RELEASE);
     while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
         ;
-    raw_store(&wire->root_ended, 1);
-    raw_bump(&wire->bell);
-    uint32_t over;
-    while ((over = raw_load(&wire->over)) != request)
-        raw_futex_wait(&wire->over, over, NULL);
+    uint32_t over = raw_load(&wire->over);
+    if (over != request) {
+        raw_store(&wire->root_ended, 1);
+        raw_bump(&wire->bell);
+        while ((over = raw_load(&wire->over)) != request)
+            raw_futex_wait(&wire->over, over, NULL);
+    }
     reap_all();
     wire->root = 0;
     raw_store(&wire->finished, request);
@@ -237,6 +239,8 @@ int main(int argc, char **argv)
     check_library();
     map_wire();
     prepare((pid_t)atoi(argv[1]));
+    /* The heap is set up here once, and not in every process of every program. */
+    free(malloc(1));
     pid_t server = getpid();
     raw_store(&wire->server_ready, 1);
     raw_bump(&wire->bell);

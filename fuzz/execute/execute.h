@@ -22,6 +22,13 @@ enum execute_flags {
     /* Snapshot every interest list after every step, beside those that are compared: costs, for
        explanations. */
     EXECUTE_EVIDENCE = 1 << 0,
+    /*
+     * The run may take place in the process that a run before it left, and leave its own to the
+     * next: for the native side of a first look, where a fork is most of the cost. Only a program
+     * of one thread that came to its end leaves its process; whatever it left open is closed first.
+     * Nothing is reported on such a run.
+     */
+    EXECUTE_SHARED = 1 << 1,
 };
 
 struct executor;

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,17 +115,24 @@ int task_read_syscall(const struct task_watch *watch, long *ret_number, uint64_t
     return 0;
 }
 
+/* An error of this process's own making, and not one that says that a task is gone. */
+static int own_error(int err)
+{
+    return err == EMFILE || err == ENFILE || err == ENOMEM ? -err : 0;
+}
+
 /* Calls visit for each number that a /proc folder lists as an entry's name. */
-static void list_numbers(const char *path, void (*visit)(void *context, int number), void *context)
+static int list_numbers(const char *path, void (*visit)(void *context, int number), void *context)
 {
     DIR *folder = opendir(path);
     if (!folder)
-        return;
+        return own_error(errno);
     for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
         if (isdigit((unsigned char)entry->d_name[0]))
             visit(context, atoi(entry->d_name));
     }
     closedir(folder);
+    return 0;
 }
 
 struct thread_list {
@@ -163,57 +169,110 @@ static int compare_items(const void *a, const void *b)
     return x->events < y->events ? -1 : x->events > y->events;
 }
 
-/* Reads the tfd lines of an fdinfo file into the trace. Returns how many, or -1 when there is no
- * room. */
+/* Reads the tfd lines of an fdinfo file ("tfd: 5 events: 19 data: 3 pos:0 ...") into the trace.
+ * Returns how many, or -1 when there is no room. */
 static int read_items(struct trace *trace, const char *text)
 {
-    int count = 0;
+    unsigned count = 0;
 
-    for (const char *at = strstr(text, "tfd:"); at; at = strstr(at + 4, "tfd:")) {
+    for (const char *at = strstr(text, "tfd:"); at; at = strstr(at, "tfd:")) {
         struct trace_item item;
-        if (sscanf(at, "tfd: %d events: %" SCNx32 " data: %" SCNx64, &item.number, &item.events,
-                   &item.data) != 3)
-            continue;
-        if (trace->nitems + (unsigned)count == TRACE_ITEMS_MAX)
+        char *end;
+        item.number = (int)strtol(at + 4, &end, 10);
+        const char *events = strstr(end, "events:");
+        const char *data = events ? strstr(events, "data:") : NULL;
+        if (!data)
+            return (int)count;
+        item.events = (uint32_t)strtoul(events + 7, NULL, 16);
+        item.data = strtoull(data + 5, NULL, 16);
+        if (trace->nitems + count == TRACE_ITEMS_MAX)
             return -1;
-        trace->items[trace->nitems + (unsigned)count++] = item;
+        trace->items[trace->nitems + count++] = item;
+        at = data;
     }
-    return count;
+    return (int)count;
 }
 
 /* Long enough for an interest list of every step of a program: a line has under 100 characters. */
 static _Thread_local char fdinfo[PROGRAM_STEPS_MAX * 128];
 
-static bool read_fdinfo(pid_t pid, int number)
+void list_watches_init(struct list_watches *watches)
+{
+    watches->count = 0;
+}
+
+void list_watches_close(struct list_watches *watches)
+{
+    for (unsigned i = 0; i < watches->count; i++)
+        close(watches->open[i].fd);
+    watches->count = 0;
+}
+
+static int open_fdinfo(pid_t task, int number)
 {
     char path[64];
 
-    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, number);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    size_t length = 0;
-    for (;;) {
-        ssize_t got = read(fd, fdinfo + length, sizeof(fdinfo) - 1 - length);
-        if (got <= 0)
-            break;
-        length += (size_t)got;
-    }
-    fdinfo[length] = '\0';
-    close(fd);
-    return true;
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", task, number);
+    return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-void observe_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid, int number,
-                      bool evidence)
+/* The file of a descriptor's number, not of what was open there when it was opened: the kernel
+ * looks the number up anew whenever the file is read. So it stays open for the rest of the run. */
+static int find_fdinfo(struct list_watches *watches, pid_t task, int number, int *ret_fd)
 {
-    if (number < 0 || !read_fdinfo(pid, number))
-        return;
+    for (unsigned i = 0; i < watches->count; i++) {
+        if (watches->open[i].task == task && watches->open[i].number == number) {
+            *ret_fd = watches->open[i].fd;
+            return 0;
+        }
+    }
+    int fd = open_fdinfo(task, number);
+    if (fd < 0)
+        return -errno;
+    struct list_watch *watch = &watches->open[watches->count % LIST_WATCHES_MAX];
+    if (watches->count == LIST_WATCHES_MAX)
+        close(watch->fd);
+    else
+        watches->count++;
+    *watch = (struct list_watch){.task = task, .number = number, .fd = fd};
+    *ret_fd = fd;
+    return 0;
+}
+
+/* Returns 0 or a negative errno. */
+static int read_fdinfo(struct list_watches *watches, pid_t task, int number)
+{
+    size_t length = 0;
+    int fd = -1;
+
+    int err = find_fdinfo(watches, task, number, &fd);
+    if (err)
+        return err;
+    for (;;) {
+        size_t room = sizeof(fdinfo) - 1 - length;
+        ssize_t got = pread(fd, fdinfo + length, room, (off_t)length);
+        if (got < 0)
+            return -errno;
+        length += (size_t)got;
+        /* The kernel writes such a file in one piece. */
+        if ((size_t)got < room)
+            break;
+    }
+    fdinfo[length] = '\0';
+    return 0;
+}
+
+int observe_interest(struct trace *trace, struct list_watches *watches, unsigned step,
+                     unsigned process, pid_t task, int number, bool evidence)
+{
+    int err = number < 0 ? -ENOENT : read_fdinfo(watches, task, number);
+    if (err)
+        return own_error(-err);
     int count = read_items(trace, fdinfo);
     if (count < 0 || trace->nsnapshots == TRACE_SNAPSHOTS_MAX) {
         /* Evidence that finds no room is left out; what is compared must be whole. */
         trace->truncated |= !evidence;
-        return;
+        return 0;
     }
     qsort(&trace->items[trace->nitems], (size_t)count, sizeof(trace->items[0]), compare_items);
     trace->snapshots[trace->nsnapshots++] = (struct trace_snapshot){
@@ -225,6 +284,7 @@ void observe_interest(struct trace *trace, unsigned step, unsigned process, pid_
         .nitems = (uint16_t)count,
     };
     trace->nitems += (unsigned)count;
+    return 0;
 }
 
 static bool read_link(pid_t pid, int number, char *ret_target, size_t size)
@@ -241,27 +301,33 @@ static bool read_link(pid_t pid, int number, char *ret_target, size_t size)
 
 struct interest_visit {
     struct trace *trace;
+    struct list_watches *watches;
     unsigned step, process;
     pid_t pid;
+    int err;
 };
 
 static void visit_interest(void *context, int number)
 {
-    const struct interest_visit *visit = context;
+    struct interest_visit *visit = context;
     char target[64];
 
     if (number < PROGRAM_FD_LIMIT && read_link(visit->pid, number, target, sizeof(target)) &&
-        strcmp(target, "anon_inode:[eventpoll]") == 0)
-        observe_interest(visit->trace, visit->step, visit->process, visit->pid, number, true);
+        strcmp(target, "anon_inode:[eventpoll]") == 0 && !visit->err)
+        visit->err = observe_interest(visit->trace, visit->watches, visit->step, visit->process,
+                                      visit->pid, number, true);
 }
 
-void observe_all_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid)
+int observe_all_interest(struct trace *trace, struct list_watches *watches, unsigned step,
+                         unsigned process, pid_t task)
 {
-    struct interest_visit visit = {.trace = trace, .step = step, .process = process, .pid = pid};
+    struct interest_visit visit = {
+        .trace = trace, .watches = watches, .step = step, .process = process, .pid = task};
     char path[64];
 
-    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-    list_numbers(path, visit_interest, &visit);
+    snprintf(path, sizeof(path), "/proc/%d/fd", task);
+    int err = list_numbers(path, visit_interest, &visit);
+    return err ? err : visit.err;
 }
 
 struct table_visit {
@@ -312,11 +378,11 @@ static void visit_table(void *context, int number)
     trace->nfds++;
 }
 
-void observe_fd_table(struct trace *trace, unsigned process, pid_t pid)
+int observe_fd_table(struct trace *trace, unsigned process, pid_t task)
 {
-    struct table_visit visit = {.trace = trace, .process = process, .pid = pid};
+    struct table_visit visit = {.trace = trace, .process = process, .pid = task};
     char path[64];
 
-    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-    list_numbers(path, visit_table, &visit);
+    snprintf(path, sizeof(path), "/proc/%d/fd", task);
+    return list_numbers(path, visit_table, &visit);
 }

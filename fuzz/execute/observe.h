@@ -45,18 +45,38 @@ int task_read_syscall(const struct task_watch *watch, long *ret_number, uint64_t
 /* Thread ids of a process, at most `max`. Returns how many. */
 unsigned process_list_threads(pid_t pid, pid_t *ret_tids, unsigned max);
 
+enum {
+    LIST_WATCHES_MAX = 16,
+};
+
+/* The fdinfo files that a run has looked at, kept open: most lists are read more than once. */
+struct list_watches {
+    unsigned count;
+    struct list_watch {
+        pid_t task;
+        int number;
+        int fd;
+    } open[LIST_WATCHES_MAX];
+};
+
+void list_watches_init(struct list_watches *watches);
+void list_watches_close(struct list_watches *watches);
+
 /*
- * Adds a snapshot of the interest list of epoll fd `number` of process `pid`, or of the process of
- * task `pid`, to the trace. A number
- * that is no epoll fd, or not open, gives none.
+ * Each of the following adds to the trace what it sees of a process by one of its tasks, which must
+ * be alive. They return 0, or a negative errno if this process lacks the room to look (-EMFILE):
+ * what the program lacks is no error.
  */
-void observe_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid, int number,
-                      bool evidence);
+
+/* A snapshot of the interest list of epoll fd `number`. A number that is not open gives none. */
+int observe_interest(struct trace *trace, struct list_watches *watches, unsigned step,
+                     unsigned process, pid_t task, int number, bool evidence);
 
 /* The same for every epoll fd that the process has below PROGRAM_FD_LIMIT. */
-void observe_all_interest(struct trace *trace, unsigned step, unsigned process, pid_t pid);
+int observe_all_interest(struct trace *trace, struct list_watches *watches, unsigned step,
+                         unsigned process, pid_t task);
 
-/* Adds the fd table of a process to the trace: numbers below PROGRAM_FD_LIMIT. */
-void observe_fd_table(struct trace *trace, unsigned process, pid_t pid);
+/* The fd table: numbers below PROGRAM_FD_LIMIT. */
+int observe_fd_table(struct trace *trace, unsigned process, pid_t task);
 
 #endif

@@ -100,12 +100,18 @@ static struct epoll_event *event_buffer(struct epoll_event *good, int64_t which)
 
 static void returned_events(struct call *call, int ret, const struct epoll_event *events)
 {
+    struct wire *wire = call->wire;
+
     returned(call, ret);
-    for (int i = 0; i < ret && i < PROGRAM_EVENTS_MAX; i++) {
-        call->result->events[i].events = events[i].events;
-        call->result->events[i].data = events[i].data.u64;
-        call->result->nevents++;
-    }
+    if (ret <= 0)
+        return;
+    uint32_t count = ret < PROGRAM_EVENTS_MAX ? (uint32_t)ret : PROGRAM_EVENTS_MAX;
+    uint32_t first = __atomic_fetch_add(&wire->nevents, count, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < count; i++)
+        wire->events[first + i] =
+            (struct trace_event){.events = events[i].events, .data = events[i].data.u64};
+    call->result->first_event = first;
+    call->result->nevents = count;
 }
 
 static const sigset_t *signal_mask(sigset_t *room, int64_t which)
@@ -273,25 +279,28 @@ static void op_run_MEMFD_CREATE(struct call *call)
     returned_fd(call, memfd_create("epdiff", (unsigned)call->step->args[0]));
 }
 
-/* Every actor has its own, for one can sleep in read while others go on. */
-static _Thread_local char io_bytes[PROGRAM_IO_MAX];
+/* Every actor has its own, for one can sleep in read while others go on. Not thread-local: libc
+ * clears what is, page by page, for each thread that starts. */
+static char io_rooms[PROGRAM_ACTORS_MAX][PROGRAM_IO_MAX];
 
 static void op_run_READ(struct call *call)
 {
-    ssize_t ret = read(arg_fd(call, 0), io_bytes, (size_t)call->step->args[1]);
+    char *bytes = io_rooms[call->step->actor];
+    ssize_t ret = read(arg_fd(call, 0), bytes, (size_t)call->step->args[1]);
 
     returned(call, ret);
     if (ret > 0)
-        call->result->digest = XXH3_64bits(io_bytes, (size_t)ret);
+        call->result->digest = XXH3_64bits(bytes, (size_t)ret);
 }
 
 static void op_run_WRITE(struct call *call)
 {
+    char *bytes = io_rooms[call->step->actor];
     uint64_t one = 1;
 
-    memset(io_bytes, 0, (size_t)call->step->args[1]);
-    memcpy(io_bytes, &one, sizeof(one));
-    returned(call, write(arg_fd(call, 0), io_bytes, (size_t)call->step->args[1]));
+    memset(bytes, 0, (size_t)call->step->args[1]);
+    memcpy(bytes, &one, sizeof(one));
+    returned(call, write(arg_fd(call, 0), bytes, (size_t)call->step->args[1]));
 }
 
 static void op_run_SHUTDOWN(struct call *call)
@@ -403,6 +412,17 @@ static void op_run_PTHREAD_JOIN(struct call *call)
         call->result->err = err;
     self->join_low = self->join_high = 0;
     threads[actor] = 0;
+}
+
+void actor_reset_process(void)
+{
+    for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
+        if (threads[i])
+            pthread_join(threads[i], NULL);
+        threads[i] = 0;
+    }
+    raw_syscall3(SYS_close_range, 3, UINT32_MAX, 0);
+    actor_enter_process();
 }
 
 op_function *const op_functions[OPS] = {

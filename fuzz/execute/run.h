@@ -41,6 +41,8 @@ struct run {
     struct run_actor actors[PROGRAM_ACTORS_MAX];
     bool process_ended[PROGRAM_ACTORS_MAX];
     unsigned turn; /* the actor whose order is being carried out */
+    int error;     /* the harness could not look: what the trace says is not to be trusted */
+    struct list_watches lists;
     /* The watchdog of the step in progress. */
     bool stall_armed;
     uint64_t stall_since_ms;
@@ -51,17 +53,19 @@ struct run {
 };
 
 /*
- * Waits until step `first` (to `last`, all of one actor) is over: the actor is done, or asleep in
+ * Waits until step `first` (to *last, all of one actor) is over: the actor is done, or asleep in
  * the step's own call, or ended by it; whatever it wakes has come to rest; an actor that it starts
- * is ready. Returns 0, also when the run came to its end (trace->end says so), or -EINTR.
+ * is ready. If it fell asleep in a step before *last, the steps behind that are taken back and
+ * *last is that step. Returns 0, also when the run came to its end (trace->end says so), or -EINTR.
  */
-int run_settle(struct run *run, unsigned first, unsigned last);
+int run_settle(struct run *run, unsigned first, unsigned *last);
 
 /* Waits until the run's root process is ready. As run_settle; -ECHILD if the server could not fork
- * it. */
+ * it, -ETIMEDOUT if it does not answer. */
 int run_settle_root(struct run *run);
 
-/* Opens the /proc files of an actor unless they are open. Returns false if its task is gone. */
+/* Opens the /proc files of an actor unless they are open. Returns false if its task is gone, or
+ * with run->error set. */
 bool run_watch_actor(struct run *run, unsigned actor);
 
 static inline unsigned run_process(const struct run *run, unsigned actor)

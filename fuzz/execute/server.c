@@ -86,12 +86,14 @@ __attribute__((format(printf, 2, 3))) static void say(char *ret_why, const char 
 struct environment {
     char **entries;
     unsigned count;
+    char bind_now[16];
     char preload[2 * PATH_MAX + 64], policy[64], backend[64], library[PATH_MAX + 16];
 };
 
 static bool is_ours(const char *entry)
 {
-    static const char *const names[] = {"LD_PRELOAD=", "EPBATCH_", "EPDIFF_LIBRARY="};
+    static const char *const names[] = {"LD_PRELOAD=", "LD_BIND_NOW=", "EPBATCH_",
+                                        "EPDIFF_LIBRARY="};
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strncmp(entry, names[i], strlen(names[i])) == 0)
@@ -134,6 +136,9 @@ static int environment_make(struct environment *env, const struct subject *subje
     snprintf(env->preload, sizeof(env->preload), "LD_PRELOAD=%s%s%s", subject->library,
              subject->library[0] ? ":" : "", witness);
     env->entries[env->count++] = env->preload;
+    /* Names are looked up once in the server and not again in every process of every program. */
+    snprintf(env->bind_now, sizeof(env->bind_now), "LD_BIND_NOW=1");
+    env->entries[env->count++] = env->bind_now;
     if (subject->library[0]) {
         snprintf(env->library, sizeof(env->library), "EPDIFF_LIBRARY=%s", subject->library);
         env->entries[env->count++] = env->library;

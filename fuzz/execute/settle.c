@@ -19,6 +19,14 @@ enum {
     SETTLE_YIELDS = 3,
 };
 
+/* A thread that has just been started and has not said yet which task it is. Its process's main
+ * thread cannot stand for it, for that may have left; it is seen among the helpers. */
+static bool anonymous(const struct run *run, unsigned actor)
+{
+    return run_process(run, actor) != actor &&
+           __atomic_load_n(&run->wire->actors[actor].tid, __ATOMIC_ACQUIRE) == 0;
+}
+
 bool run_watch_actor(struct run *run, unsigned actor)
 {
     struct run_actor *self = &run->actors[actor];
@@ -29,8 +37,12 @@ bool run_watch_actor(struct run *run, unsigned actor)
         return true;
     /* Until a process's main actor has announced itself, all that is known is its pid, which is its
      * tid too. */
+    assert(!anonymous(run, actor));
     pid_t tid = wired->tid ? wired->tid : pid;
-    return pid > 0 && task_watch_open(&self->watch, pid, tid) == 0;
+    int err = pid > 0 ? task_watch_open(&self->watch, pid, tid) : -ESRCH;
+    if (err && err != -ESRCH && err != -ENOENT)
+        run->error = err;
+    return err == 0;
 }
 
 static bool live(const struct run *run, unsigned actor)
@@ -78,7 +90,7 @@ static unsigned known_threads(const struct run *run, unsigned process)
         run->actors[process].phase == PHASE_ENDED; /* the zombie of a main thread that left */
 
     for (unsigned a = 0; a < run->program->nactors; a++)
-        count += live(run, a) && run_process(run, a) == process;
+        count += live(run, a) && run_process(run, a) == process && !anonymous(run, a);
     return count;
 }
 
@@ -90,7 +102,9 @@ static void take_pass(struct run *run, struct run_pass *ret_pass)
         struct task_sample *sample = &ret_pass->samples[a];
         if (!live(run, a))
             continue;
-        if (!run_watch_actor(run, a))
+        if (anonymous(run, a))
+            sample->state = TASK_SLEEPING;
+        else if (!run_watch_actor(run, a))
             sample->state = TASK_ENDED;
         else
             task_read_sample(&run->actors[a].watch, sample);
@@ -107,17 +121,27 @@ static void take_pass(struct run *run, struct run_pass *ret_pass)
     }
 }
 
+/* The step of its order that a busy actor is in, by what it says itself. */
+static unsigned step_in_progress(const struct run *run, unsigned actor)
+{
+    uint32_t current = raw_load(&run->wire->actors[actor].current);
+
+    return current > 0 ? current - 1 : run->actors[actor].step;
+}
+
 /* True if a busy actor sleeps in a call that its own step makes, and not somewhere inside the
  * subject. */
 static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
 {
-    const struct step *step = &run->program->steps[run->actors[actor].step];
+    const struct step *step = &run->program->steps[step_in_progress(run, actor)];
     const struct op_info *op = &op_table[step->op];
     const struct wire_actor *wired = &run->wire->actors[actor];
     uint64_t argument;
 
     *ret_number = -1;
     if (task_read_syscall(&run->actors[actor].watch, ret_number, &argument) != 0)
+        return false;
+    if (!step_may_block(step)) /* a sleep that ends by itself is waited for */
         return false;
     if (op->block == BLOCK_JOIN)
         return *ret_number == SYS_futex && argument >= wired->join_low &&
@@ -279,10 +303,6 @@ static int settle_birth(struct run *run, unsigned actor)
     if (run->trace->end == RUN_COMPLETE) {
         run->actors[actor].phase = PHASE_IDLE;
         run->actors[actor].order = 0;
-        /* Until it announced itself its task could be watched by pid only, which is a thread's
-         * process. */
-        if (run_process(run, actor) != actor)
-            task_watch_close(&run->actors[actor].watch);
     }
     return 0;
 }
@@ -384,19 +404,38 @@ static bool anyone_else_busy(const struct run *run, unsigned actor)
     return false;
 }
 
-int run_settle(struct run *run, unsigned first, unsigned last)
+static bool may_block(const struct run *run, unsigned first, unsigned last)
 {
-    const struct step *step = &run->program->steps[last];
-    const struct op_info *op = &op_table[step->op];
-    unsigned actor = step->actor;
+    for (unsigned i = first; i <= last; i++) {
+        if (step_may_block(&run->program->steps[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The actor sleeps in one step of its order: it shall not go on to the next when it wakes. */
+static void take_back(struct run *run, unsigned actor, unsigned *last)
+{
+    unsigned asleep_in = step_in_progress(run, actor);
+
+    assert(asleep_in <= *last);
+    raw_store(&run->wire->actors[actor].last, asleep_in);
+    run->actors[actor].step = asleep_in;
+    *last = asleep_in;
+}
+
+int run_settle(struct run *run, unsigned first, unsigned *last)
+{
+    unsigned actor = run->program->steps[*last].actor;
+    enum op_effect effect = op_table[run->program->steps[*last].op].effect;
     int err;
 
-    assert(first == last || run->program->steps[first].actor == actor);
+    assert(run->program->steps[first].actor == actor);
     run->stall_armed = false;
     run->turn = actor;
-    if (op->effect == EFFECT_EXIT || op->effect == EFFECT_THREAD_EXIT) {
-        err = settle_end(run, actor, last);
-    } else if (step_may_block(step)) {
+    if (effect == EFFECT_EXIT || effect == EFFECT_THREAD_EXIT) {
+        err = settle_end(run, actor, *last);
+    } else if (may_block(run, first, *last)) {
         bool alone = !anyone_else_busy(run, actor);
         err = alone && done_after_yield(run, actor) ? 0 : settle_quiescent(run);
     } else {
@@ -404,8 +443,12 @@ int run_settle(struct run *run, unsigned first, unsigned last)
     }
     if (err || run->trace->end != RUN_COMPLETE)
         return err;
-    bool births = op->effect == EFFECT_FORK || op->effect == EFFECT_THREAD;
-    if (births && run->wire->results[last].ret == 0) {
+    if (run->actors[actor].phase == PHASE_BUSY && !is_done(run, actor))
+        take_back(run, actor, last);
+    const struct step *step = &run->program->steps[*last];
+    effect = op_table[step->op].effect;
+    bool births = effect == EFFECT_FORK || effect == EFFECT_THREAD;
+    if (births && run->wire->results[*last].ret == 0) {
         err = settle_birth(run, step->outs[0]);
         if (err || run->trace->end != RUN_COMPLETE)
             return err;
@@ -419,6 +462,7 @@ int run_settle(struct run *run, unsigned first, unsigned last)
 int run_settle_root(struct run *run)
 {
     struct wire *wire = run->wire;
+    uint64_t deadline = executor_now_ms() + run->executor->options.start_ms;
 
     run->stall_armed = false;
     run->turn = 0;
@@ -435,6 +479,8 @@ int run_settle_root(struct run *run)
         }
         if (executor_interrupted())
             return -EINTR;
+        if (executor_now_ms() > deadline)
+            return -ETIMEDOUT; /* stuck in what the subject does before a fork */
         executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
     }
     int err = settle_birth(run, 0);

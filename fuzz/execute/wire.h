@@ -33,12 +33,19 @@ struct wire_result {
     int32_t fds[PROGRAM_OUTS_MAX];
     uint64_t digest;
     uint32_t nevents;
-    struct trace_event events[PROGRAM_EVENTS_MAX];
+    uint32_t first_event; /* of wire.events */
+};
+
+/* Orders that are no steps, as wire_actor.first. */
+enum {
+    WIRE_ORDER_QUIT = 0xfffffffe, /* the thread ends */
+    WIRE_ORDER_RESET =
+        0xffffffff, /* joins the threads that have quit, closes what the program left open */
 };
 
 struct wire_actor {
     _Alignas(64) uint32_t order; /* controller: bumped when first and last are set */
-    uint32_t first, last;        /* steps to do, both included, those of this actor only */
+    uint32_t first, last;        /* steps to do, both included; last shrinks if one falls asleep */
     uint32_t done;               /* actor: equals `order` when the order is carried out */
     uint32_t ready;              /* actor: it waits for orders; pid and tid are set */
     uint32_t current;            /* actor: number of the step it is in, 0 for none */
@@ -73,11 +80,15 @@ struct wire {
     struct wire_reaped reaped[WIRE_REAPED_MAX];
     uint32_t now;      /* controller: index of the step whose turn it is */
     uint32_t ncarried; /* witness: how many it saw, also those that found no room */
-    struct wire_carried carried[TRACE_CARRIED_MAX];
+    uint32_t nevents;  /* actors: how much of `events` is given out */
+    /* Every process maps each page that it touches anew, so what all of them need lies together,
+     * and nothing here takes more room than it needs. */
     int32_t slots[PROGRAM_SLOTS_MAX];
     struct wire_actor actors[PROGRAM_ACTORS_MAX];
-    struct program program;
     struct wire_result results[PROGRAM_STEPS_MAX];
+    struct trace_event events[PROGRAM_STEPS_MAX * PROGRAM_EVENTS_MAX];
+    struct wire_carried carried[TRACE_CARRIED_MAX];
+    struct program program;
 };
 
 #endif

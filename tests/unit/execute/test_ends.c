@@ -6,7 +6,7 @@
 #include "tests/unit/execute/support.h"
 
 enum {
-    REPETITIONS = 200, /* ends are races between the kernel and whoever looks */
+    REPETITIONS = 50, /* ends are races between the kernel and whoever looks */
 };
 
 static struct executor *executor;

@@ -310,6 +310,21 @@ static void test_woken_to_an_error(void **state)
     scene_conclude(scene, "wakeup-lost/A1/wait-add");
 }
 
+/* Nested by a duplicate, the inner instance is not to be known as one by the number that the ctl
+ * used: A7, not A8. */
+static void test_a7_nested_by_a_duplicate(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_THREAD "main: e1 = epoll_create1(0)\n"
+                                                "main: d0 = dup(e0)\n"
+                                                "main: epoll_ctl(e1, EPOLL_CTL_ADD, d0, EPOLLIN)\n"
+                                                "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                                "main: epoll_wait(e1, 8, 0)\n");
+    scene_defers(scene, 8, LATER);
+    scene_event(scene, ON_NATIVE, 9, EPOLLIN, 7);
+    scene_conclude(scene, "readiness-missing/A7/add-wait");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_a6_late_add_undoes_mod),
         cmocka_unit_test(test_a7_ctl_by_another_number),
         cmocka_unit_test(test_woken_to_an_error),
+        cmocka_unit_test(test_a7_nested_by_a_duplicate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,18 +162,156 @@ static void test_d10_order_across_instances(void **state)
     conclude_witnessed(scene, "errno-phantom/D10/del-add-wait");
 }
 
-/* Another process's DEL is pending when the ADD comes that natively closes no loop any more. */
+/* Another process's DEL is pending when the ADD comes that natively closes no loop any more. An
+ * earlier DEL of the same registration was done in time. */
 static void test_a10_loop_across_processes(void **state)
 {
     (void)state;
     struct scene *scene =
         scene_new(TWO_INSTANCES "main: epoll_ctl(e1, EPOLL_CTL_ADD, e0, EPOLLIN)\n"
+                                "main: epoll_ctl(e1, EPOLL_CTL_DEL, e0, 0)\n"
+                                "main: epoll_ctl(e1, EPOLL_CTL_ADD, e0, EPOLLIN)\n"
                                 "main: p1 = fork()\n"
                                 "main: epoll_ctl(e1, EPOLL_CTL_DEL, e0, 0)\n"
                                 "p1: epoll_ctl(e0, EPOLL_CTL_ADD, e1, EPOLLIN)\n");
+    scene_defers(scene, 7, LATER);
+    scene_returns(scene, ON_SUBJECT, 8, -1, ELOOP);
+    scene_evidence(scene);
+    scene_witness(scene);
+    scene_expect(scene, "errno-phantom/A10/del-add");
+    assert_int_equal(scene->verdict.culprit, 6);
+    scene_free(scene);
+}
+
+/* A deed without data is its own actor's call, though another's of the same numbers was called
+ * first. */
+static void test_del_belongs_to_its_thread(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new("main: e0 = epoll_create1(0)\n"
+                                    "main: r0, w0 = pipe2(O_NONBLOCK)\n"
+                                    "main: t1 = pthread_create()\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                    "t1: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"
+                                    "main: close(r0)\n"
+                                    "main: v0 = eventfd(0, EFD_NONBLOCK)\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_DEL, v0, 0)\n"
+                                    "t1: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 5, 10);
+    scene_returns(scene, ON_SUBJECT, 10, -1, ENOENT);
+    conclude_witnessed(scene, "fd-reuse/B8/del-close-eventfd-wait");
+}
+
+/* What an ADD meets in its own batch is an ADD that went astray: that one is to blame. */
+static void test_collision_with_a_stray(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new("main: e0 = epoll_create1(0)\n"
+                                    "main: r0, w0 = pipe2(O_NONBLOCK)\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_ADD, w0, EPOLLIN)\n"
+                                    "main: d0 = dup2(r0, w0)\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_ADD, w0, EPOLLIN)\n"
+                                    "main: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 3, 6);
+    scene_defers(scene, 5, 6);
+    scene_returns(scene, ON_SUBJECT, 6, -1, EEXIST);
+    conclude_witnessed(scene, "fd-reuse/B3/add-dup2-wait");
+}
+
+#define TWO_THREADS                                                                                \
+    "main: e0 = epoll_create1(0)\n"         /* 1 */                                                \
+    "main: v0 = eventfd(1, EFD_NONBLOCK)\n" /* 2 */                                                \
+    "main: t1 = pthread_create()\n"         /* 3 */
+
+/* A DEL found nothing and said nothing; then the ADD that it meant came, and stands in the next
+ * ADD's way. */
+static void test_collision_with_a_late_add(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new("main: e0 = epoll_create1(0)\n"
+                                    "main: v0 = eventfd(0, EFD_NONBLOCK)\n"
+                                    "main: t1 = pthread_create()\n"
+                                    "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)\n"
+                                    "t1: epoll_ctl(e0, EPOLL_CTL_DEL, v0, 0)\n"
+                                    "t1: epoll_wait(e0, 8, 0)\n"
+                                    "main: epoll_wait(e0, 8, 0)\n"
+                                    "t1: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)\n");
+    scene_defers(scene, 5, 6);
+    scene_defers(scene, 4, 7);
+    scene_returns(scene, ON_SUBJECT, 8, -1, EEXIST);
+    conclude_witnessed(scene, "errno-phantom/A6/add-add");
+}
+
+/* EEXIST repaired into a MOD, which EPOLLEXCLUSIVE forbids: the first refusal tells why, the second
+ * is returned. */
+static void test_refused_repair(void **state)
+{
+    (void)state;
+    struct scene *scene =
+        scene_new(TWO_THREADS "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)\n"
+                              "main: epoll_ctl(e0, EPOLL_CTL_DEL, v0, 0)\n"
+                              "t1: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN|EPOLLEXCLUSIVE)\n"
+                              "t1: epoll_wait(e0, 8, 0)\n");
+    scene_repairs(scene);
     scene_defers(scene, 5, LATER);
-    scene_returns(scene, ON_SUBJECT, 6, -1, ELOOP);
-    conclude_witnessed(scene, "errno-phantom/A10/del-add");
+    scene_defers(scene, 6, 7);
+    scene_event(scene, ON_NATIVE, 7, EPOLLIN, 6);
+    scene_returns(scene, ON_SUBJECT, 7, -1, EINVAL);
+    conclude_witnessed(scene, "errno-phantom/A5/del-add-wait");
+}
+
+/* The same swallowed: the event is missing, and the DEL that was late is to blame, not the ADD that
+ * it spoiled. */
+static void test_refused_and_swallowed(void **state)
+{
+    (void)state;
+    struct scene *scene =
+        scene_new(TWO_THREADS "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLOUT)\n"
+                              "main: epoll_ctl(e0, EPOLL_CTL_DEL, v0, 0)\n"
+                              "t1: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN|EPOLLEXCLUSIVE)\n"
+                              "t1: epoll_wait(e0, 8, 0)\n");
+    scene_repairs(scene);
+    scene_defers(scene, 5, LATER);
+    scene_defers(scene, 6, 7);
+    scene_event(scene, ON_NATIVE, 7, EPOLLIN, 6);
+    conclude_witnessed(scene, "readiness-missing/A5/del-add-wait");
+}
+
+/* A repair that succeeded dropped nothing: what is pending on another instance is pending, no more.
+ */
+static void test_repair_drops_nothing(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(TWO_THREADS "main: e1 = epoll_create1(0)\n"
+                                                "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)\n"
+                                                "t1: epoll_ctl(e0, EPOLL_CTL_MOD, v0, EPOLLIN)\n"
+                                                "t1: epoll_ctl(e1, EPOLL_CTL_ADD, v0, EPOLLIN)\n"
+                                                "t1: epoll_wait(e0, 8, 0)\n"
+                                                "t1: poll(e1, POLLIN, 0)\n");
+    scene_repairs(scene);
+    scene_defers(scene, 5, LATER);
+    scene_defers(scene, 6, 8);
+    scene_defers(scene, 7, LATER);
+    scene_event(scene, ON_BOTH, 8, EPOLLIN, 6);
+    scene_returns(scene, ON_NATIVE, 9, 1, 0);
+    conclude_witnessed(scene, "readiness-missing/A7/add-poll");
+}
+
+/* The MOD of a child that another thread forked was repaired; the older ADD then undoes it. */
+static void test_a10_late_add_undoes_a_childs_mod(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(TWO_THREADS "main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)\n"
+                                                "t1: p1 = fork()\n"
+                                                "p1: epoll_ctl(e0, EPOLL_CTL_MOD, v0, EPOLLET)\n"
+                                                "p1: epoll_wait(e0, 8, 0)\n"
+                                                "main: epoll_wait(e0, 8, 0)\n");
+    scene_repairs(scene);
+    scene_defers(scene, 6, 7);
+    scene_defers(scene, 4, 8);
+    scene_event(scene, ON_SUBJECT, 8, EPOLLIN, 4);
+    conclude_witnessed(scene, "readiness-stale/A10/add-mod-wait");
 }
 
 int main(void)
@@ -187,6 +325,13 @@ int main(void)
         cmocka_unit_test(test_d10_order_across_instances),
         cmocka_unit_test(test_a10_loop_across_processes),
         cmocka_unit_test(test_failure_behind_a_removed_pair),
+        cmocka_unit_test(test_del_belongs_to_its_thread),
+        cmocka_unit_test(test_collision_with_a_stray),
+        cmocka_unit_test(test_collision_with_a_late_add),
+        cmocka_unit_test(test_refused_repair),
+        cmocka_unit_test(test_refused_and_swallowed),
+        cmocka_unit_test(test_repair_drops_nothing),
+        cmocka_unit_test(test_a10_late_add_undoes_a_childs_mod),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
