@@ -77,8 +77,8 @@ static void reap_all(void)
     int status;
     pid_t pid;
 
+    kill(-wire->root, SIGKILL);
     do {
-        kill(-wire->root, SIGKILL);
         pid = waitpid(-wire->root, &status, 0);
         if (pid > 0)
             note_reaped(pid, status);
