@@ -4,6 +4,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
@@ -74,10 +75,9 @@ static const char *const fault_names[] = {
 };
 
 static enum fault fault;
-static int late_error;                  /* errno-late */
-static uint64_t first_data[FDS_MAX];    /* stale */
-static struct epoll_event last_added;   /* extra */
-static int late_epfd = -1, late_number; /* late-add */
+static uint64_t first_data[FDS_MAX];             /* stale */
+static struct epoll_event last_added;            /* extra */
+static int late_epfd = -1, late_op, late_number; /* late-add */
 static struct epoll_event late_event;
 
 /* The function behind this library. */
@@ -211,21 +211,8 @@ static int fail_with(int err)
 /* What the caller is told. */
 static int after_ctl(int op, int result)
 {
-    int err = errno;
-
     switch (fault) {
     case FAULT_ERRNO_LOST:
-        return 0;
-    case FAULT_ERRNO_LATE:
-        if (result == 0 && late_error) {
-            err = late_error;
-            late_error = 0;
-            return fail_with(err);
-        }
-        if (result < 0) {
-            late_error = err;
-            errno = 0;
-        }
         return 0;
     case FAULT_ERRNO_PHANTOM:
         return op == EPOLL_CTL_MOD ? fail_with(EINVAL) : result;
@@ -247,10 +234,13 @@ EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
     if (fault == FAULT_NONE)
         return next(epfd, op, fd, event);
     before_ctl(op);
-    if (fault == FAULT_LATE_ADD && op == EPOLL_CTL_ADD) {
+    if ((fault == FAULT_LATE_ADD && op == EPOLL_CTL_ADD) ||
+        (fault == FAULT_ERRNO_LATE && op == EPOLL_CTL_DEL)) {
         late_epfd = epfd;
+        late_op = op;
         late_number = fd;
-        late_event = *event;
+        if (event)
+            late_event = *event;
         return 0;
     }
     if (fault == FAULT_EXTRA && op == EPOLL_CTL_ADD)
@@ -287,26 +277,32 @@ static int bend_events(struct epoll_event *events, int count, int room)
     return count;
 }
 
-static int before_wait(int timeout)
+/* What is pending is carried out now. Returns what a late error makes of the wait: 0 or -1. */
+static int carry_out_late(void)
 {
+    int result = 0;
     NEXT(epoll_ctl);
+
     if (late_epfd >= 0)
-        next(late_epfd, EPOLL_CTL_ADD, late_number, &late_event);
+        result = next(late_epfd, late_op, late_number, &late_event);
     late_epfd = -1;
-    return fault == FAULT_WAKEUP_EXTRA ? 0 : timeout;
+    return result;
 }
 
 EXPORT int epoll_wait(int epfd, struct epoll_event *events, int room, int timeout)
 {
     NEXT(epoll_wait);
-    return bend_events(events, next(epfd, events, room, before_wait(timeout)), room);
+    if (carry_out_late() < 0)
+        return -1;
+    timeout = fault == FAULT_WAKEUP_EXTRA ? 0 : timeout;
+    return bend_events(events, next(epfd, events, room, timeout), room);
 }
 
 EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int room, int timeout,
                        const sigset_t *mask)
 {
     NEXT(epoll_pwait);
-    return bend_events(events, next(epfd, events, room, before_wait(timeout), mask), room);
+    return bend_events(events, next(epfd, events, room, timeout, mask), room);
 }
 
 EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int room,

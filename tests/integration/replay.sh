@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# What must not happen: that a program of the corpus fails its expectation, or that three replays
+# do not print the same bytes; that JUnit and JSON forms tell something else than the text.
+source "$(dirname "$0")/lib.sh"
+
+corpus=corpus/regress
+ln -s "$SOURCE/corpus" corpus
+for turn in 1 2 3; do
+    run_tool 0 replay $corpus --junit junit.xml -v
+    mv out out.$turn
+    mv junit.xml junit.$turn
+done
+cmp out.1 out.2 && cmp out.2 out.3 || fail "replays differ"
+cmp junit.1 junit.2 && cmp junit.2 junit.3 || fail "JUnit files differ"
+checks=$(sed -n 's/^programs=.* checks=\([0-9]*\) .*/\1/p' out.1)
+failed=$(sed -n 's/^programs=.* failed=\([0-9]*\) .*/\1/p' out.1)
+skipped=$(sed -n 's/^programs=.* skipped=\([0-9]*\) .*/\1/p' out.1)
+counts=$("$CHECK_OUTPUT" junit <junit.1) || fail "JUnit is not well-formed"
+[ "$counts" = "$checks $failed $skipped" ] || fail "JUnit counts $counts, not $checks $failed $skipped"
+programs=$(find -L $corpus -name '*.epd' | wc -l)
+says out.1 "^programs=$programs "
+
+run_tool 0 replay $corpus --json --subject native
+# The summary for people follows the lines for programs.
+grep '^{' out | "$CHECK_OUTPUT" json result >/dev/null || fail "a line of --json does not parse"
+[ "$(grep -c '^{' out)" -eq "$programs" ] || fail "not one line a check"
+no_processes
