@@ -393,6 +393,67 @@ static bool say_stepless(struct inquiry *inquiry)
     }
 }
 
+static const struct trace_snapshot *list_of(const struct inquiry *inquiry, enum side side)
+{
+    const struct difference *difference = inquiry->difference;
+    const struct trace *trace = inquiry->story->traces[side];
+    for (unsigned i = 0; i < trace->nsnapshots; i++) {
+        const struct trace_snapshot *snapshot = &trace->snapshots[i];
+        if (!snapshot->evidence && snapshot->step == (int)difference->step &&
+            snapshot->process == difference->process && snapshot->number == difference->number)
+            return snapshot;
+    }
+    return NULL;
+}
+
+/* The first item of a side's list that the other side does not have just so. */
+static const struct trace_item *find_odd_item(const struct inquiry *inquiry, enum side side)
+{
+    enum side other = side == NATIVE ? SUBJECT : NATIVE;
+    const struct trace_snapshot *list = list_of(inquiry, side);
+    const struct trace_snapshot *others = list_of(inquiry, other);
+    for (unsigned i = 0; list != NULL && others != NULL && i < list->nitems; i++) {
+        const struct trace_item *item = &inquiry->story->traces[side]->items[list->first + i];
+        bool found = false;
+        for (unsigned k = 0; k < others->nitems; k++) {
+            const struct trace_item *same =
+                &inquiry->story->traces[other]->items[others->first + k];
+            found |= same->number == item->number && same->events == item->events &&
+                     same->data == item->data;
+        }
+        if (!found)
+            return item;
+    }
+    return NULL;
+}
+
+static void say_item(struct inquiry *inquiry, const char *side, const struct trace_item *item)
+{
+    char mask[256];
+    if (item == NULL) {
+        text_append(&inquiry->text, " %s no such entry", side);
+        return;
+    }
+    /* The kernel adds these two to every mask. */
+    (void)events_print(item->events & ~(uint32_t)(EPOLLERR | EPOLLHUP), mask, sizeof(mask));
+    text_append(&inquiry->text, " %s number %d with %s and the data of step %llu", side,
+                item->number, mask, (unsigned long long)item->data);
+}
+
+/* "...: natively number 4 with EPOLLIN|EPOLLET and the data of step 5, under the subject no such
+ * entry" */
+static void say_odd_items(struct inquiry *inquiry)
+{
+    const struct trace_item *native = find_odd_item(inquiry, NATIVE);
+    const struct trace_item *subject = find_odd_item(inquiry, SUBJECT);
+    if (native == NULL && subject == NULL)
+        return;
+    text_append(&inquiry->text, ":");
+    say_item(inquiry, "natively", native);
+    text_append(&inquiry->text, ",");
+    say_item(inquiry, "under the subject", subject);
+}
+
 void say_difference(struct inquiry *inquiry)
 {
     if (say_stepless(inquiry))
@@ -401,6 +462,7 @@ void say_difference(struct inquiry *inquiry)
         text_append(&inquiry->text, "the kernel's interest list of epoll fd %d differs after",
                     inquiry->difference->number);
         say_step(inquiry, " the", inquiry->observer);
+        say_odd_items(inquiry);
         return;
     }
     say_step(inquiry, "the", inquiry->observer);

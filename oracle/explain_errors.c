@@ -49,6 +49,10 @@ bool explain_end(struct inquiry *inquiry)
         return true;
     }
     say_step(inquiry, "The", inquiry->observer);
+    if (subject->end_signal == 0) {
+        text_append(text, " ends its process under the subject, which it did not ask for.");
+        return true;
+    }
     text_append(text, " dies of ");
     text_append_signal(text, subject->end_signal);
     if (has_bad_pointer(inquiry_step(inquiry, inquiry->observer))) {
@@ -145,12 +149,11 @@ bool explain_call_error(struct inquiry *inquiry)
     if (inquiry->subject_err != 0) {
         give(inquiry, HAZARD_C4);
         say_step(inquiry, "The", inquiry->observer);
-        text_append(&inquiry->text,
-                    " has more than one fault. The kernel's order of checks gives ");
+        text_append(&inquiry->text, " fails with ");
         text_append_errno(&inquiry->text, inquiry->native_err);
-        text_append(&inquiry->text, ", the subject gives ");
+        text_append(&inquiry->text, " by the kernel's order of checks, and with ");
         text_append_errno(&inquiry->text, inquiry->subject_err);
-        text_append(&inquiry->text, ".");
+        text_append(&inquiry->text, " under the subject.");
         return true;
     }
     enum hazard hazard = hazard_of_withheld(inquiry);

@@ -69,7 +69,7 @@ int cli_parse_number(const char *command, const char *option, const char *text, 
     return STATUS_OK;
 }
 
-int cli_parse_contract(const char *command, const char *text, struct judge_options *ret_judge)
+static int parse_contract(const char *command, const char *text, struct judge_options *ret_judge)
 {
     if (strcmp(text, "exact") == 0) {
         ret_judge->contract = CONTRACT_EXACT;
@@ -80,6 +80,35 @@ int cli_parse_contract(const char *command, const char *text, struct judge_optio
         return STATUS_USAGE;
     }
     return STATUS_OK;
+}
+
+int cli_take_option(const char *command, int option, char **argv, struct cli_options *options)
+{
+    uint64_t number = 0;
+    int status = STATUS_OK;
+
+    switch (option) {
+    case CLI_SUBJECT:
+        return cli_add_subject(command, options, optarg);
+    case CLI_CONTRACT:
+        return parse_contract(command, optarg, &options->examine.judge);
+    case CLI_STRICT_ORDER:
+        options->examine.judge.strict_order = true;
+        return STATUS_OK;
+    case CLI_WATCHDOG:
+        status = cli_parse_number(command, "--watchdog", optarg, 10, CLI_WATCHDOG_MS_MAX, &number);
+        options->examine.executor.watchdog_ms = (unsigned)number;
+        return status;
+    case CLI_JOBS:
+        status = cli_parse_number(command, "-j", optarg, 1, CLI_JOBS_MAX, &number);
+        options->jobs = (unsigned)number;
+        return status;
+    case CLI_JSON:
+        options->json = true;
+        return STATUS_OK;
+    default:
+        return cli_bad_option(command, argv);
+    }
 }
 
 int cli_read_document(const char *path, struct document *ret_document)
@@ -134,8 +163,13 @@ void cli_catch_interrupts(void)
 {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
 
+    struct sigaction hangup;
+
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* Under nohup(1) it stays ignored. */
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 bool cli_interrupted(void)

@@ -21,6 +21,16 @@ enum {
     CLI_WATCHDOG_MS_MAX = 600000,
 };
 
+/* What getopt_long returns for the options that cli_take_option knows. */
+enum {
+    CLI_SUBJECT = 's',
+    CLI_CONTRACT = 'c',
+    CLI_STRICT_ORDER = 'O',
+    CLI_WATCHDOG = 'w',
+    CLI_JOBS = 'j',
+    CLI_JSON = 'J',
+};
+
 /* The option that every command has. */
 #define CLI_HELP                                                                                   \
     {                                                                                              \
@@ -42,6 +52,10 @@ __attribute__((format(printf, 2, 3))) void cli_error(const char *command, const 
 /* The line for an option that getopt_long refused; returns STATUS_USAGE. */
 int cli_bad_option(const char *command, char **argv);
 
+/* Takes an option that several commands share, as getopt_long has just returned it. Returns
+ * STATUS_OK or, after a message, STATUS_USAGE: also for one that getopt_long refused. */
+int cli_take_option(const char *command, int option, char **argv, struct cli_options *options);
+
 /* Adds a subject by name. Returns STATUS_OK or, after a message, STATUS_USAGE. */
 int cli_add_subject(const char *command, struct cli_options *options, const char *name);
 
@@ -49,9 +63,6 @@ int cli_add_subject(const char *command, struct cli_options *options, const char
  * STATUS_USAGE. */
 int cli_parse_number(const char *command, const char *option, const char *text, uint64_t min,
                      uint64_t max, uint64_t *ret_value);
-
-/* --contract exact|late-error. */
-int cli_parse_contract(const char *command, const char *text, struct judge_options *ret_judge);
 
 /* Reads a program file. Returns STATUS_OK or, after "FILE:LINE:COLUMN: ...", STATUS_USAGE. */
 int cli_read_document(const char *path, struct document *ret_document);
@@ -62,8 +73,8 @@ unsigned cli_list_cpus(int *ret_cpus, unsigned max);
 /* The status for an error of the examiner, after a message. -EINTR is a Ctrl-C. */
 int cli_harness_error(const char *command, int err, const char *why);
 
-/* From now on SIGINT and SIGTERM end runs instead of the tool; a second one ends the tool at once.
- */
+/* From now on SIGINT, SIGTERM and SIGHUP end runs instead of the tool; a second one ends the tool
+ * at once. */
 void cli_catch_interrupts(void);
 bool cli_interrupted(void);
 

@@ -1,6 +1,7 @@
 /* epdiff fuzz: generate, compare, confirm, shrink, save. */
 #include "fuzz/epdiff/cli.h"
 #include "fuzz/epdiff/findings.h"
+#include "fuzz/epdiff/kinds.h"
 #include "fuzz/epdiff/reduce.h"
 #include "fuzz/epdiff/show.h"
 #include "fuzz/epdiff/status.h"
@@ -32,7 +33,10 @@ static const char help[] =
     "same epoll fd\n"
     "  --strict-order  the order of events counts too\n"
     "  --watchdog MS   how long an actor may be stuck inside the subject (default 1000)\n"
+    "  -v, --verbose   every finding in full; without it, one of each kind: of each class and "
+    "hazard\n"
     "  --json          findings and summary as JSON lines\n\n"
+    "Ctrl-C ends the run early, with what it has.\n"
     "The last line of stdout is one line of pairs: programs run; divergent, unstable and "
     "order-only ones; the\n"
     "fractions with more than one thread, more than one process, a blocked wait that was woken, "
@@ -57,7 +61,7 @@ struct fuzz_command {
     struct cli_options cli;
     uint64_t seconds, runs, seed; /* runs 0: until the time is over */
     const char *folder;
-    bool shrink;
+    bool shrink, verbose;
     uint64_t start_ms, deadline_ms;
     pthread_mutex_t lock; /* of the counters */
     struct counters counters;
@@ -67,29 +71,26 @@ struct fuzz_command {
 
 static int parse_options(int argc, char **argv, struct fuzz_command *command, bool *ret_help)
 {
-    static const struct option options[] = {{"subject", required_argument, NULL, 's'},
+    static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"time", required_argument, NULL, 't'},
                                             {"runs", required_argument, NULL, 'r'},
                                             {"seed", required_argument, NULL, 'S'},
                                             {"out", required_argument, NULL, 'o'},
                                             {"no-shrink", no_argument, NULL, 'n'},
-                                            {"contract", required_argument, NULL, 'c'},
-                                            {"strict-order", no_argument, NULL, 'O'},
-                                            {"watchdog", required_argument, NULL, 'w'},
-                                            {"json", no_argument, NULL, 'J'},
+                                            {"contract", required_argument, NULL, CLI_CONTRACT},
+                                            {"strict-order", no_argument, NULL, CLI_STRICT_ORDER},
+                                            {"watchdog", required_argument, NULL, CLI_WATCHDOG},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {"json", no_argument, NULL, CLI_JSON},
                                             CLI_HELP,
                                             {NULL, 0, NULL, 0}};
     struct cli_options *cli = &command->cli;
     bool timed = false;
-    uint64_t number;
     int option, status = STATUS_OK;
 
     opterr = 0;
-    while (status == STATUS_OK && (option = getopt_long(argc, argv, "hj:", options, NULL)) != -1) {
+    while (status == STATUS_OK && (option = getopt_long(argc, argv, "hvj:", options, NULL)) != -1) {
         switch (option) {
-        case 's':
-            status = cli_add_subject("fuzz", cli, optarg);
-            break;
         case 't':
             status = cli_parse_number("fuzz", "--time", optarg, 1, 30 * 86400, &command->seconds);
             timed = true;
@@ -106,29 +107,15 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
         case 'n':
             command->shrink = false;
             break;
-        case 'c':
-            status = cli_parse_contract("fuzz", optarg, &cli->examine.judge);
-            break;
-        case 'O':
-            cli->examine.judge.strict_order = true;
-            break;
-        case 'w':
-            status =
-                cli_parse_number("fuzz", "--watchdog", optarg, 10, CLI_WATCHDOG_MS_MAX, &number);
-            cli->examine.executor.watchdog_ms = (unsigned)number;
-            break;
-        case 'j':
-            status = cli_parse_number("fuzz", "-j", optarg, 1, CLI_JOBS_MAX, &number);
-            cli->jobs = (unsigned)number;
-            break;
-        case 'J':
-            cli->json = true;
+        case 'v':
+            command->verbose = true;
             break;
         case 'h':
             *ret_help = true;
             return STATUS_OK;
         default:
-            return cli_bad_option("fuzz", argv);
+            status = cli_take_option("fuzz", option, argv, cli);
+            break;
         }
     }
     if (status == STATUS_OK && timed && command->runs) {
@@ -144,7 +131,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
 
 static bool time_is_over(const struct fuzz_command *command)
 {
-    return command->deadline_ms && reduce_now_ms() >= command->deadline_ms;
+    return command->deadline_ms && executor_now_ms() >= command->deadline_ms;
 }
 
 static bool was_woken(const struct trace *trace)
@@ -187,7 +174,7 @@ static void count_program(struct fuzz_command *command, const struct counters *r
     counters->order += results->divergent == 0 && results->unstable == 0 && results->order > 0;
     counters->eligible += results->eligible;
     counters->deferred += results->deferred;
-    uint64_t now = reduce_now_ms();
+    uint64_t now = executor_now_ms();
     bool show = now - command->status_ms >= STATUS_EVERY_MS;
     if (show)
         command->status_ms = now;
@@ -198,6 +185,17 @@ static void count_program(struct fuzz_command *command, const struct counters *r
                     " unstable, %" PRIu64 " order, %u signatures, %" PRIu64 " s",
                     shown.programs, shown.divergent, shown.unstable, shown.order,
                     findings_count(&command->findings), (now - command->start_ms) / 1000);
+}
+
+/* Keeps a finding, in its file too: a run that is killed loses nothing. That a file cannot be
+ * written is said at the end, when all are written again. */
+static void keep(struct fuzz_command *command, unsigned subject, uint64_t index,
+                 const struct verdict *verdict, bool confirmed, const struct program *program,
+                 unsigned original_steps)
+{
+    findings_store(&command->findings, subject, index, verdict, confirmed, program, original_steps);
+    (void)findings_save_early(&command->findings, subject, verdict->signature,
+                              &command->cli.subjects[subject], command->seed, command->folder);
 }
 
 /* Confirms and shrinks the first program of a signature, and keeps what comes of it. */
@@ -221,8 +219,7 @@ static int pursue(struct fuzz_command *command, struct worker *worker, unsigned 
     *small = *program;
     /* What is confirmed is kept at once: an interruption during the shrinking costs nothing but
      * size. */
-    findings_store(&command->findings, subject, index, verdict, *ret_confirmed, small,
-                   program->nsteps);
+    keep(command, subject, index, verdict, *ret_confirmed, small, program->nsteps);
     if (*ret_confirmed && command->shrink) {
         err = reduce_program(worker->examiner, small, subject, verdict->signature,
                              command->deadline_ms, ret_why);
@@ -230,8 +227,7 @@ static int pursue(struct fuzz_command *command, struct worker *worker, unsigned 
             err = examine_closely(worker->examiner, small, subject, &examination, ret_why);
         if (!err && examination.result == EXAMINED_DIVERGENT &&
             strcmp(examination.verdict.signature, verdict->signature) == 0)
-            findings_store(&command->findings, subject, index, &examination.verdict, true, small,
-                           program->nsteps);
+            keep(command, subject, index, &examination.verdict, true, small, program->nsteps);
     }
     free(small);
     return err;
@@ -315,17 +311,14 @@ static int fuzz_work(struct worker *worker, char *ret_why)
     return err == -EINTR ? 0 : err;
 }
 
-static int report_finding(const struct fuzz_command *command, const struct finding *finding)
+/* One finding: in full, or as a JSON line. */
+static int show_finding(const struct fuzz_command *command, const struct finding *finding)
 {
     const struct subject *subject = &command->cli.subjects[finding->subject];
     char path[PATH_MAX];
 
-    int err = finding_save(finding, subject, command->seed, command->folder, path, sizeof(path));
-    if (err) {
-        cli_error("fuzz", "--out %s: a finding cannot be saved: %s", command->folder,
-                  strerror(-err));
+    if (finding_path(finding, subject, command->folder, path, sizeof(path)) != 0)
         return STATUS_HARNESS;
-    }
     if (command->cli.json)
         return show_json_line(json_pack("{s:s, s:s, s:I, s:I, s:i, s:o}", "subject", subject->name,
                                         "file", path, "program", (json_int_t)finding->index,
@@ -338,10 +331,45 @@ static int report_finding(const struct fuzz_command *command, const struct findi
     show_verdict_title(stdout, &finding->verdict);
     printf("\n");
     show_wrapped(stdout, finding->verdict.explanation, 118, "  ");
-    printf("  signature %s, seen in %" PRIu64 " programs, %u steps shrunk to %u\n  epdiff run %s\n",
-           finding->verdict.signature, finding->count, finding->original_steps,
-           finding->program.nsteps, path);
+    printf("  signature %s, seen in %" PRIu64
+           " program%s, %u steps shrunk to %u\n  epdiff run %s\n",
+           finding->verdict.signature, finding->count, finding->count == 1 ? "" : "s",
+           finding->original_steps, finding->program.nsteps, path);
     return STATUS_OK;
+}
+
+/* Saves all findings and shows them: each one, or one of each kind. */
+static int report_findings(struct fuzz_command *command)
+{
+    int status = STATUS_OK;
+    int saving = 0;
+
+    findings_sort(&command->findings);
+    for (const struct finding *finding = command->findings.table; finding;
+         finding = finding->hh.next) {
+        if (!finding->confirmed)
+            continue;
+        int err = finding_save(finding, &command->cli.subjects[finding->subject], command->seed,
+                               command->folder);
+        saving = saving ? saving : err;
+    }
+    for (const struct finding *finding = command->findings.table;
+         finding && (command->cli.json || command->verbose); finding = finding->hh.next) {
+        if (finding->confirmed && show_finding(command, finding) != STATUS_OK)
+            status = STATUS_HARNESS;
+    }
+    if (!command->cli.json && !command->verbose &&
+        kinds_show(&command->findings, command->cli.subjects, command->cli.nsubjects,
+                   command->folder) != 0) {
+        cli_error("fuzz", "out of memory");
+        status = STATUS_HARNESS;
+    }
+    if (saving) {
+        cli_error("fuzz", "--out %s: not every finding could be saved: %s", command->folder,
+                  strerror(-saving));
+        status = STATUS_HARNESS;
+    }
+    return status;
 }
 
 static double share(uint64_t part, uint64_t whole)
@@ -352,7 +380,7 @@ static double share(uint64_t part, uint64_t whole)
 static int report_summary(const struct fuzz_command *command)
 {
     const struct counters *c = &command->counters;
-    double seconds = (double)(reduce_now_ms() - command->start_ms) / 1000.0;
+    double seconds = (double)(executor_now_ms() - command->start_ms) / 1000.0;
     unsigned signatures = findings_count_confirmed(&command->findings);
     char subjects[EXAMINE_SUBJECTS_MAX * (SUBJECT_NAME_MAX + 2)] = "";
 
@@ -388,20 +416,20 @@ static int fuzz(struct fuzz_command *command)
 {
     char why[EXECUTE_WHY_MAX + 1] = "";
     unsigned jobs = command->cli.jobs ? command->cli.jobs : workers_default();
-    int status = STATUS_OK;
 
-    command->start_ms = reduce_now_ms();
+    int unfit = findings_check_folder(command->folder);
+    if (unfit) {
+        cli_error("fuzz", "--out '%s': findings cannot be saved there: %s", command->folder,
+                  strerror(-unfit));
+        return STATUS_HARNESS;
+    }
+    command->start_ms = executor_now_ms();
     if (!command->runs)
         command->deadline_ms = command->start_ms + command->seconds * 1000;
     int err = workers_run(&command->cli, jobs, fuzz_work, command, why);
     status_clear();
     /* Whatever ended the run: what was found so far is kept. */
-    findings_sort(&command->findings);
-    for (const struct finding *finding = command->findings.table; finding;
-         finding = finding->hh.next) {
-        int saved = finding->confirmed ? report_finding(command, finding) : STATUS_OK;
-        status = saved != STATUS_OK ? saved : status;
-    }
+    int status = report_findings(command);
     if (report_summary(command) != STATUS_OK)
         status = STATUS_HARNESS;
     if (err)

@@ -44,25 +44,21 @@ struct replay_command {
 
 static int parse_options(int argc, char **argv, struct replay_command *command, bool *ret_help)
 {
-    static const struct option options[] = {{"subject", required_argument, NULL, 's'},
+    static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"expect-signature", required_argument, NULL, 'e'},
-                                            {"contract", required_argument, NULL, 'c'},
-                                            {"watchdog", required_argument, NULL, 'w'},
+                                            {"contract", required_argument, NULL, CLI_CONTRACT},
+                                            {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             {"junit", required_argument, NULL, 'u'},
-                                            {"json", no_argument, NULL, 'J'},
+                                            {"json", no_argument, NULL, CLI_JSON},
                                             CLI_HELP,
                                             {NULL, 0, NULL, 0}};
     struct cli_options *cli = &command->cli;
     char why[256];
-    uint64_t number;
     int option, status = STATUS_OK;
 
     opterr = 0;
     while (status == STATUS_OK && (option = getopt_long(argc, argv, "hj:v", options, NULL)) != -1) {
         switch (option) {
-        case 's':
-            status = cli_add_subject("replay", cli, optarg);
-            break;
         case 'e':
             command->signature = optarg;
             if (verdict_check_expectation(optarg, why, sizeof(why)) != 0) {
@@ -70,23 +66,8 @@ static int parse_options(int argc, char **argv, struct replay_command *command, 
                 status = STATUS_USAGE;
             }
             break;
-        case 'c':
-            status = cli_parse_contract("replay", optarg, &cli->examine.judge);
-            break;
-        case 'w':
-            status =
-                cli_parse_number("replay", "--watchdog", optarg, 10, CLI_WATCHDOG_MS_MAX, &number);
-            cli->examine.executor.watchdog_ms = (unsigned)number;
-            break;
-        case 'j':
-            status = cli_parse_number("replay", "-j", optarg, 1, CLI_JOBS_MAX, &number);
-            cli->jobs = (unsigned)number;
-            break;
         case 'u':
             command->junit = optarg;
-            break;
-        case 'J':
-            cli->json = true;
             break;
         case 'v':
             command->verbose = true;
@@ -95,7 +76,8 @@ static int parse_options(int argc, char **argv, struct replay_command *command, 
             *ret_help = true;
             return STATUS_OK;
         default:
-            return cli_bad_option("replay", argv);
+            status = cli_take_option("replay", option, argv, cli);
+            break;
         }
     }
     if (status == STATUS_OK && optind == argc) {
@@ -222,12 +204,20 @@ static int print_checks(const struct replay_command *command)
     return STATUS_OK;
 }
 
-static void print_summary(const struct replay_command *command)
+static int print_summary(const struct replay_command *command)
 {
     size_t counts[4] = {0};
 
     for (size_t i = 0; i < command->replay.nchecks; i++)
         counts[command->replay.checks[i].result]++;
+    if (command->cli.json)
+        return show_json_line(json_pack(
+                   "{s:I, s:I, s:I, s:I, s:I}", "programs", (json_int_t)command->replay.nprograms,
+                   "checks", (json_int_t)command->replay.nchecks, "passed",
+                   (json_int_t)counts[REPLAY_PASSED], "failed", (json_int_t)counts[REPLAY_FAILED],
+                   "skipped", (json_int_t)counts[REPLAY_SKIPPED]))
+                   ? STATUS_HARNESS
+                   : STATUS_OK;
     printf("programs=%zu checks=%zu passed=%zu failed=%zu skipped=%zu subjects=",
            command->replay.nprograms, command->replay.nchecks, counts[REPLAY_PASSED],
            counts[REPLAY_FAILED], counts[REPLAY_SKIPPED]);
@@ -237,6 +227,7 @@ static void print_summary(const struct replay_command *command)
     if (counts[REPLAY_SKIPPED])
         printf(", %zu skipped", counts[REPLAY_SKIPPED]);
     printf("\n");
+    return STATUS_OK;
 }
 
 static int run_checks(struct replay_command *command)
@@ -245,6 +236,7 @@ static int run_checks(struct replay_command *command)
     char why[EXECUTE_WHY_MAX + 1] = "";
     unsigned jobs = command->cli.jobs ? command->cli.jobs : workers_default();
 
+    cli_catch_interrupts();
     if (jobs > replay->nchecks)
         jobs = replay->nchecks ? (unsigned)replay->nchecks : 1;
     int err = workers_run(&command->cli, jobs, replay_work, replay, why);
@@ -257,7 +249,8 @@ static int run_checks(struct replay_command *command)
         cli_error("replay", "--junit %s cannot be written: %s", command->junit, strerror(errno));
         printed = STATUS_HARNESS;
     }
-    print_summary(command);
+    if (print_summary(command) != STATUS_OK)
+        printed = STATUS_HARNESS;
     if (status == STATUS_OK)
         status = printed;
     for (size_t i = 0; status == STATUS_OK && i < replay->nchecks; i++) {
@@ -296,7 +289,6 @@ int command_replay(int argc, char **argv)
     if (status == STATUS_OK && help_wanted) {
         fputs(help, stdout);
     } else if (status == STATUS_OK) {
-        cli_catch_interrupts();
         status = replay(argc, argv, command);
     }
     replay_free(&command->replay);

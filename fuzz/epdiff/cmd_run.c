@@ -39,46 +39,29 @@ struct run_command {
 
 static int parse_options(int argc, char **argv, struct run_command *command, bool *ret_help)
 {
-    static const struct option options[] = {{"subject", required_argument, NULL, 's'},
-                                            {"contract", required_argument, NULL, 'c'},
-                                            {"strict-order", no_argument, NULL, 'o'},
+    static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
+                                            {"contract", required_argument, NULL, CLI_CONTRACT},
+                                            {"strict-order", no_argument, NULL, CLI_STRICT_ORDER},
                                             {"rounds", required_argument, NULL, 'r'},
-                                            {"watchdog", required_argument, NULL, 'w'},
-                                            {"json", no_argument, NULL, 'J'},
+                                            {"watchdog", required_argument, NULL, CLI_WATCHDOG},
+                                            {"json", no_argument, NULL, CLI_JSON},
                                             CLI_HELP,
                                             {NULL, 0, NULL, 0}};
     struct cli_options *cli = &command->cli;
-    uint64_t number;
     int option, status = STATUS_OK;
 
     opterr = 0;
     while (status == STATUS_OK && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
-        case 's':
-            status = cli_add_subject("run", cli, optarg);
-            break;
-        case 'c':
-            status = cli_parse_contract("run", optarg, &cli->examine.judge);
-            break;
-        case 'o':
-            cli->examine.judge.strict_order = true;
-            break;
         case 'r':
             status = cli_parse_number("run", "--rounds", optarg, 1, 1000, &command->rounds);
-            break;
-        case 'w':
-            status =
-                cli_parse_number("run", "--watchdog", optarg, 10, CLI_WATCHDOG_MS_MAX, &number);
-            cli->examine.executor.watchdog_ms = (unsigned)number;
-            break;
-        case 'J':
-            cli->json = true;
             break;
         case 'h':
             *ret_help = true;
             return STATUS_OK;
         default:
-            return cli_bad_option("run", argv);
+            status = cli_take_option("run", option, argv, cli);
+            break;
         }
     }
     if (status == STATUS_OK && argc - optind != 1) {

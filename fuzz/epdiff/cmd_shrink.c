@@ -31,38 +31,27 @@ struct shrink_command {
 
 static int parse_options(int argc, char **argv, struct shrink_command *command, bool *ret_help)
 {
-    static const struct option options[] = {{"subject", required_argument, NULL, 's'},
+    static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"output", required_argument, NULL, 'o'},
-                                            {"contract", required_argument, NULL, 'c'},
-                                            {"watchdog", required_argument, NULL, 'w'},
+                                            {"contract", required_argument, NULL, CLI_CONTRACT},
+                                            {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             CLI_HELP,
                                             {NULL, 0, NULL, 0}};
     struct cli_options *cli = &command->cli;
-    uint64_t number;
     int option, status = STATUS_OK;
 
     opterr = 0;
     while (status == STATUS_OK && (option = getopt_long(argc, argv, "ho:", options, NULL)) != -1) {
         switch (option) {
-        case 's':
-            status = cli_add_subject("shrink", cli, optarg);
-            break;
         case 'o':
             command->output = optarg;
-            break;
-        case 'c':
-            status = cli_parse_contract("shrink", optarg, &cli->examine.judge);
-            break;
-        case 'w':
-            status =
-                cli_parse_number("shrink", "--watchdog", optarg, 10, CLI_WATCHDOG_MS_MAX, &number);
-            cli->examine.executor.watchdog_ms = (unsigned)number;
             break;
         case 'h':
             *ret_help = true;
             return STATUS_OK;
         default:
-            return cli_bad_option("shrink", argv);
+            status = cli_take_option("shrink", option, argv, cli);
+            break;
         }
     }
     if (status == STATUS_OK && (argc - optind != 1 || cli->nsubjects != 1)) {
@@ -143,8 +132,8 @@ int command_shrink(int argc, char **argv)
     if (status == STATUS_OK && help_wanted) {
         fputs(help, stdout);
     } else if (status == STATUS_OK) {
-        cli_catch_interrupts();
         status = cli_read_document(argv[optind], &command->document);
+        cli_catch_interrupts();
         if (status == STATUS_OK)
             status = shrink(command);
     }

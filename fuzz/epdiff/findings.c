@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void findings_init(struct findings *findings)
 {
@@ -157,26 +159,60 @@ static void describe(const struct finding *finding, const struct subject *subjec
              finding->verdict.signature);
 }
 
-int finding_save(const struct finding *finding, const struct subject *subject, uint64_t seed,
-                 const char *folder, char *ret_path, size_t size)
+int findings_check_folder(const char *folder)
+{
+    char parent[PATH_MAX];
+    struct stat status;
+
+    if (stat(folder, &status) == 0) {
+        if (!S_ISDIR(status.st_mode))
+            return -ENOTDIR;
+        return access(folder, W_OK | X_OK) == 0 ? 0 : -errno;
+    }
+    if (errno != ENOENT || folder[0] == '\0')
+        return -errno;
+    if (snprintf(parent, sizeof(parent), "%s", folder) >= (int)sizeof(parent))
+        return -ENAMETOOLONG;
+    return access(dirname(parent), W_OK | X_OK) == 0 ? 0 : -errno;
+}
+
+/* DIR/SUBJECT, the folder of a subject's findings. */
+static void subject_folder(const struct subject *subject, const char *folder, char *ret_path,
+                           size_t size)
+{
+    snprintf(ret_path, size, "%s/", folder);
+    append_name(ret_path, size, subject->name);
+}
+
+int finding_path(const struct finding *finding, const struct subject *subject, const char *folder,
+                 char *ret_path, size_t size)
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof(path), "%s/", folder);
-    int err = make_folder(folder);
-    if (err)
-        return err;
-    append_name(path, sizeof(path), subject->name);
-    err = make_folder(path);
-    if (err)
-        return err;
+    subject_folder(subject, folder, path, sizeof(path));
     size_t length = strlen(path);
     snprintf(path + length, sizeof(path) - length, "/");
     append_name(path, sizeof(path), finding->verdict.signature);
-    length = strlen(path);
-    if (length + 5 > sizeof(path))
+    if (strlen(path) + strlen(".epd") >= size)
         return -ENAMETOOLONG;
-    strcpy(path + length, ".epd");
+    snprintf(ret_path, size, "%s.epd", path);
+    return 0;
+}
+
+int finding_save(const struct finding *finding, const struct subject *subject, uint64_t seed,
+                 const char *folder)
+{
+    char path[PATH_MAX];
+
+    int err = make_folder(folder);
+    if (err)
+        return err;
+    subject_folder(subject, folder, path, sizeof(path));
+    err = make_folder(path);
+    if (!err)
+        err = finding_path(finding, subject, folder, path, sizeof(path));
+    if (err)
+        return err;
     struct document *document = calloc(1, sizeof(*document));
     if (!document)
         return -ENOMEM;
@@ -184,9 +220,20 @@ int finding_save(const struct finding *finding, const struct subject *subject, u
     FILE *out = fopen(path, "we");
     err = out ? document_write(document, out) : -errno;
     if (out && fclose(out) != 0 && !err)
-        err = -EIO;
+        err = -errno;
     free(document);
-    if (!err)
-        snprintf(ret_path, size, "%s", path);
+    return err;
+}
+
+int findings_save_early(struct findings *findings, unsigned subject_index, const char *signature,
+                        const struct subject *subject, uint64_t seed, const char *folder)
+{
+    int err = 0;
+
+    pthread_mutex_lock(&findings->lock);
+    const struct finding *finding = find(findings, subject_index, signature);
+    if (finding && finding->confirmed)
+        err = finding_save(finding, subject, seed, folder);
+    pthread_mutex_unlock(&findings->lock);
     return err;
 }

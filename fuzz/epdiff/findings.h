@@ -55,11 +55,24 @@ unsigned findings_count(struct findings *findings);
 
 unsigned findings_count_confirmed(const struct findings *findings);
 
+/* Says whether findings could be saved in the folder, which need not be there yet, so that nobody
+ * learns it at the end of a night. Returns 0 or a negative errno. */
+int findings_check_folder(const char *folder);
+
+/* The file of a finding: DIR/SUBJECT/SIGNATURE.epd. Returns 0, or -ENAMETOOLONG. */
+int finding_path(const struct finding *finding, const struct subject *subject, const char *folder,
+                 char *ret_path, size_t size);
+
 /*
- * Writes a finding as DIR/SUBJECT/SIGNATURE.epd, with expectation, origin and explanation. Creates
- * the folders. Returns 0 with the path in *ret_path (size bytes), or a negative errno.
+ * Writes a finding to its file, with expectation, origin and explanation. Creates the folders.
+ * Returns 0 or a negative errno.
  */
 int finding_save(const struct finding *finding, const struct subject *subject, uint64_t seed,
-                 const char *folder, char *ret_path, size_t size);
+                 const char *folder);
+
+/* The same for the stored finding of a signature, if there is a confirmed one. Safe from any
+ * thread. Returns 0 or a negative errno. */
+int findings_save_early(struct findings *findings, unsigned subject_index, const char *signature,
+                        const struct subject *subject, uint64_t seed, const char *folder);
 
 #endif

@@ -1,8 +1,11 @@
 /* epdiff: finds out whether a layer that batches epoll_ctl still behaves like epoll. */
 #include "fuzz/epdiff/cli.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct command {
     const char *name;
@@ -34,8 +37,26 @@ static void print_help(FILE *out)
         "expectation, 2 bad usage or malformed input, 3 the harness could not do its work\n");
 }
 
+/*
+ * Descriptors 0 to 2 are never free, or a file of ours would get such a number and with it what is
+ * meant for stdout. One that was closed cannot be written to, so that writing still fails.
+ */
+static void keep_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    keep_standard_descriptors();
+    /* A file that may not grow is an error like a full disk, not a reason to die. */
+    signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
         print_help(stderr);
         return STATUS_USAGE;

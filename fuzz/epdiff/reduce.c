@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct reduction {
     struct examiner *examiner;
@@ -17,21 +16,13 @@ struct reduction {
     char *why;
 };
 
-uint64_t reduce_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int test_candidate(void *context, const struct program *candidate)
 {
     struct reduction *reduction = context;
     struct examination examination;
     const struct trace *native;
 
-    if (reduction->deadline_ms && reduce_now_ms() > reduction->deadline_ms)
+    if (reduction->deadline_ms && executor_now_ms() > reduction->deadline_ms)
         return -ETIME;
     int err = examine_native(reduction->examiner, candidate, &native, reduction->why);
     if (!err)

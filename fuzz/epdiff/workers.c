@@ -60,7 +60,8 @@ static void *thread_main(void *argument)
                              &worker.examiner, why);
     if (!err)
         err = pool->function(&worker, why);
-    if (err)
+    /* An interruption is no failure, at the start as little as later; cli_interrupted tells. */
+    if (err && err != -EINTR)
         note_failure(pool, err, why);
     /* The servers die with the thread that started them, so they are ended here. */
     examiner_stop(worker.examiner);

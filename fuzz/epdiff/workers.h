@@ -15,8 +15,8 @@ struct worker {
 typedef int worker_function(struct worker *worker, char *ret_why);
 
 /*
- * Runs `jobs` workers and waits for all. Returns 0, or the first negative errno with its line in
- * *ret_why
+ * Runs `jobs` workers and waits for all. Returns 0, also when interrupted, or the first negative
+ * errno with its line in *ret_why
  */
 int workers_run(const struct cli_options *options, unsigned jobs, worker_function *function,
                 void *context, char *ret_why);

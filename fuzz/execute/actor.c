@@ -3,6 +3,7 @@
 #include "fuzz/execute/raw.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 void actor_enter_process(void)
 {
@@ -17,14 +18,6 @@ void actor_announce(struct wire *wire, unsigned actor)
     __atomic_store_n(&self->pid, (int32_t)raw_syscall3(SYS_getpid, 0, 0, 0), __ATOMIC_RELEASE);
     raw_store(&self->ready, 1);
     raw_bump(&wire->bell);
-}
-
-/* What another program left in this process: its descriptors. */
-static void reset_process(struct wire *wire)
-{
-    raw_syscall3(SYS_close_range, 3, UINT32_MAX, 0);
-    actor_enter_process();
-    wire->reset = 0;
 }
 
 static void run_step(struct wire *wire, unsigned index)
@@ -49,8 +42,10 @@ void actor_run(struct wire *wire, unsigned actor)
         uint32_t order;
         while ((order = raw_load(&self->order)) == done)
             raw_futex_wait(&self->order, done, NULL);
-        if (raw_load(&wire->reset))
-            reset_process(wire);
+        if (self->first == WIRE_ORDER_QUIT)
+            pthread_exit(NULL);
+        if (self->first == WIRE_ORDER_RESET)
+            actor_reset_process();
         /* The controller takes the rest of an order back if a step of it falls asleep. */
         for (unsigned i = self->first; i <= raw_load(&self->last); i++) {
             if (wire->program.steps[i].actor == actor)

@@ -28,7 +28,6 @@ static void prepare_wire(struct run *run)
     memset(wire->actors, 0, sizeof(wire->actors));
     if (run->executor->warm)
         wire->actors[0] = first;
-    wire->reset = run->executor->warm;
     memcpy(&wire->program, program, offsetof(struct program, steps));
     memcpy(wire->program.steps, program->steps, program->nsteps * sizeof(program->steps[0]));
     for (unsigned i = 0; i < program->nsteps; i++) {
@@ -284,9 +283,9 @@ static int clear_away(struct run *run, char *ret_why)
     struct executor *executor = run->executor;
     uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
 
-    raw_store(&wire->over, run->request);
-    /* The server sleeps on `over` only once it has said that somebody has ended. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    /* The server sleeps on `over` only once it has said that somebody has ended: the exchange keeps
+     * the store before the load. */
+    __atomic_exchange_n(&wire->over, run->request, __ATOMIC_SEQ_CST);
     if (raw_load(&wire->root_ended))
         raw_futex_wake(&wire->over);
     /* The root stays a zombie until the server has seen `over`, so its number still means this
@@ -402,10 +401,48 @@ static int end_warm(struct executor *executor, char *ret_why)
     return clear_away(&run, ret_why);
 }
 
+/* True if the run ended so that its process can be used again: one process, and nobody inside a
+ * call. */
 static bool leaves_process(const struct run *run)
 {
-    return (run->flags & EXECUTE_SHARED) && run->trace->end == RUN_COMPLETE &&
-           run->program->nactors == 1 && run->actors[0].phase == PHASE_IDLE;
+    bool leaves = (run->flags & EXECUTE_SHARED) && run->trace->end == RUN_COMPLETE &&
+                  run->actors[0].phase == PHASE_IDLE;
+
+    for (unsigned a = 0; a < run->program->nactors; a++)
+        leaves &= run_process(run, a) == 0 && run->actors[a].phase != PHASE_BUSY;
+    return leaves;
+}
+
+static void give_plain_order(struct run *run, unsigned actor, uint32_t order)
+{
+    struct wire_actor *wired = &run->wire->actors[actor];
+
+    wired->first = order;
+    wired->last = 0;
+    raw_bump(&wired->order);
+}
+
+/* Has the process made ready for the next program. Returns false if it does not answer: then it is
+ * to be ended. */
+static bool reset_process(struct run *run)
+{
+    struct wire_actor *root = &run->wire->actors[0];
+    uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
+
+    for (unsigned a = 1; a < run->program->nactors; a++) {
+        if (run->actors[a].phase == PHASE_IDLE)
+            give_plain_order(run, a, WIRE_ORDER_QUIT);
+    }
+    give_plain_order(run, 0, WIRE_ORDER_RESET);
+    for (;;) {
+        uint32_t bell = raw_load(&run->wire->bell);
+        if (raw_load(&root->done) == raw_load(&root->order))
+            return true;
+        if (raw_load(&run->wire->root_ended) || executor_interrupted() ||
+            executor_now_ms() > deadline)
+            return false;
+        executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
+    }
 }
 
 static int run_whole(struct run *run, char *ret_why)
@@ -422,7 +459,7 @@ static int run_whole(struct run *run, char *ret_why)
         err = run_steps(run);
     if (!err)
         observe_end(run);
-    run->executor->warm = !err && !run->error && leaves_process(run);
+    run->executor->warm = !err && !run->error && leaves_process(run) && reset_process(run);
     int cleared = run->executor->warm ? 0 : clear_away(run, ret_why);
     if (cleared)
         return cleared;

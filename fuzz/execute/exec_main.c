@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,12 +32,73 @@ __attribute__((noreturn)) static void die(const char *what)
     _exit(SERVER_EXIT_HARNESS);
 }
 
+/* The number that `text` begins with; moves *text behind it and the blank. 0: there is none. */
+static pid_t next_pid(const char **text)
+{
+    pid_t pid = 0;
+
+    for (; **text >= '0' && **text <= '9'; (*text)++)
+        pid = 10 * pid + (**text - '0');
+    *text += **text == ' ';
+    return pid;
+}
+
+/*
+ * Kills the server's own children, in whatever process group or session a subject has put them. By
+ * inline system calls: the server, too, has the subject's open and close.
+ */
+static void kill_children(void)
+{
+    char text[4096 + 1];
+    long fd = raw_syscall3(SYS_open, (long)"/proc/thread-self/children", O_RDONLY | O_CLOEXEC, 0);
+
+    if (fd < 0)
+        return;
+    long length = raw_syscall3(SYS_read, fd, (long)text, sizeof(text) - 1);
+    raw_syscall3(SYS_close, fd, 0, 0);
+    text[length > 0 ? length : 0] = '\0';
+    const char *at = text;
+    for (pid_t pid = next_pid(&at); pid > 0; pid = next_pid(&at))
+        kill(pid, SIGKILL);
+}
+
+static void note_reaped(pid_t pid, int status)
+{
+    if (wire->nreaped < WIRE_REAPED_MAX)
+        wire->reaped[wire->nreaped++] = (struct wire_reaped){.pid = pid, .status = status};
+}
+
+/*
+ * Ends and reaps whatever the run has left: first its process group, then who has left the group (a
+ * subject that calls setsid, a daemon), since orphans come to the server, their subreaper.
+ */
+static void reap_all(void)
+{
+    int status;
+    pid_t pid;
+
+    kill(-wire->root, SIGKILL);
+    do {
+        pid = waitpid(-wire->root, &status, 0);
+        if (pid > 0)
+            note_reaped(pid, status);
+    } while (pid > 0 || errno == EINTR);
+    while ((pid = waitpid(-1, &status, WNOHANG)) >= 0 || errno == EINTR) {
+        if (pid > 0) {
+            note_reaped(pid, status);
+        } else {
+            kill_children();
+            sched_yield();
+        }
+    }
+}
+
 /* The tool is gone: so is everything that it started. */
 static void on_terminate(int signal)
 {
     (void)signal;
     if (wire && wire->root > 0)
-        kill(-wire->root, SIGKILL);
+        reap_all();
     _exit(SERVER_EXIT_HARNESS);
 }
 
@@ -130,23 +192,6 @@ __attribute__((noreturn)) static void run_root(pid_t server)
     actor_enter_process();
     actor_announce(wire, 0);
     actor_run(wire, 0);
-}
-
-static void reap_all(void)
-{
-    int status;
-    pid_t pid;
-
-    kill(-wire->root, SIGKILL);
-    for (;;) {
-        pid = waitpid(-1, &status, 0);
-        if (pid < 0 && errno == EINTR)
-            continue;
-        if (pid < 0)
-            return;
-        if (wire->nreaped < WIRE_REAPED_MAX)
-            wire->reaped[wire->nreaped++] = (struct wire_reaped){.pid = pid, .status = status};
-    }
 }
 
 /*

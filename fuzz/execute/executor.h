@@ -18,8 +18,9 @@ enum {
 struct executor {
     struct subject subject;
     struct executor_options options;
-    pid_t server; /* 0: not running */
-    int errors;   /* read end of the pipe that is the server's stderr until it is up, -1 after */
+    pid_t server;      /* 0: not running */
+    int server_status; /* how it ended, as waitpid tells, once it has */
+    int errors; /* read end of the pipe that is the server's stderr until it is up, -1 after */
     struct wire *wire;
     bool warm; /* a shared run has left its process, which waits for orders */
 };
@@ -32,8 +33,5 @@ bool executor_interrupted(void);
 
 /* True if the server has ended; reaps it. */
 bool executor_server_ended(struct executor *executor);
-
-/* Monotonic time in milliseconds. */
-uint64_t executor_now_ms(void);
 
 #endif

@@ -414,6 +414,17 @@ static void op_run_PTHREAD_JOIN(struct call *call)
     threads[actor] = 0;
 }
 
+void actor_reset_process(void)
+{
+    for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
+        if (threads[i])
+            pthread_join(threads[i], NULL);
+        threads[i] = 0;
+    }
+    raw_syscall3(SYS_close_range, 3, UINT32_MAX, 0);
+    actor_enter_process();
+}
+
 op_function *const op_functions[OPS] = {
 #define OP(op_id, ...) [OP_##op_id] = op_run_##op_id,
 #include "fuzz/program/ops.def"

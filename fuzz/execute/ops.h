@@ -26,4 +26,10 @@ void actor_announce(struct wire *wire, unsigned actor);
 /* What every process of a program sets for itself, since fork does not hand it down. */
 void actor_enter_process(void);
 
+/*
+ * Makes the process of a program that has ended as good as new for the next: its other threads have
+ * been told to quit and are joined, its descriptors closed.
+ */
+void actor_reset_process(void);
+
 #endif

@@ -59,11 +59,16 @@ static void kill_run(const struct executor *executor)
 
 bool executor_server_ended(struct executor *executor)
 {
-    int status;
+    siginfo_t info = {.si_pid = 0};
 
-    if (executor->server && waitpid(executor->server, &status, WNOHANG) == executor->server) {
-        executor->server = 0;
+    if (executor->server &&
+        waitid(P_PID, (id_t)executor->server, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == executor->server) {
+        /* While it is a zombie its number is its process group's: a subject's helpers are in it. */
+        kill(-executor->server, SIGKILL);
         kill_run(executor);
+        waitpid(executor->server, &executor->server_status, 0);
+        executor->server = 0;
     }
     return executor->server == 0;
 }
@@ -184,7 +189,10 @@ static int spawn_with(struct executor *executor, const char *path, struct enviro
     sigfillset(&defaults);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    /* The error pipe goes to its place first: the wire's place may be its number. */
+    /* The error pipe goes to its place first: the wire's place may be its number. What a subject
+     * prints before main must not mix with the tool's own output. */
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, error_fd, 1);
     posix_spawn_file_actions_adddup2(&actions, error_fd, 2);
     posix_spawn_file_actions_adddup2(&actions, wire_fd, WIRE_FD);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
@@ -207,7 +215,7 @@ static int move_up(int *fd)
 {
     int moved = fcntl(*fd, F_DUPFD_CLOEXEC, 10);
     if (moved < 0)
-        return -errno;
+        return errno == EINVAL ? -EMFILE : -errno; /* RLIMIT_NOFILE does not reach that far */
     close(*fd);
     *fd = moved;
     return 0;
@@ -242,40 +250,72 @@ static int spawn_server(struct executor *executor, const char *path, const char 
     return err;
 }
 
-/* What the server said before it gave up, as one line. */
-static void read_errors(struct executor *executor, char *text, size_t size)
+/* What the server has said so far; its first words are kept, the rest is taken in and dropped, so
+ * that it never waits for a reader. */
+struct said {
+    size_t length;
+    char text[EXECUTE_WHY_MAX - 160];
+};
+
+static void read_said(struct executor *executor, struct said *said)
 {
-    size_t length = 0;
+    char chunk[4096];
     struct pollfd entry = {.fd = executor->errors, .events = POLLIN};
 
-    while (length < size - 1 && poll(&entry, 1, 0) > 0) {
-        ssize_t got = read(executor->errors, text + length, size - 1 - length);
+    while (poll(&entry, 1, 0) > 0) {
+        ssize_t got = read(executor->errors, chunk, sizeof(chunk));
         if (got <= 0)
             break;
-        length += (size_t)got;
+        size_t room = sizeof(said->text) - 1 - said->length;
+        size_t kept = (size_t)got < room ? (size_t)got : room;
+        memcpy(said->text + said->length, chunk, kept);
+        said->length += kept;
     }
-    while (length > 0 && isspace((unsigned char)text[length - 1]))
-        length--;
-    text[length] = '\0';
-    for (char *at = text; *at; at++) {
+}
+
+/* As one line, without what a terminal would obey. */
+static void make_line(struct said *said)
+{
+    while (said->length > 0 && isspace((unsigned char)said->text[said->length - 1]))
+        said->length--;
+    said->text[said->length] = '\0';
+    for (char *at = said->text; *at; at++) {
         if (*at == '\n')
             *at = ';';
+        else if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
     }
+}
+
+static void say_ended(const struct executor *executor, struct said *said, char *ret_why)
+{
+    const char *name = executor->subject.name;
+    int status = executor->server_status;
+
+    make_line(said);
+    if (said->text[0])
+        say(ret_why, "subject %.100s does not start: %s", name, said->text);
+    else if (WIFSIGNALED(status))
+        say(ret_why, "subject %.100s does not start: its process dies of SIG%s before main", name,
+            sigabbrev_np(WTERMSIG(status)));
+    else
+        say(ret_why, "subject %.100s does not start: its process ends with status %d before main",
+            name, WEXITSTATUS(status));
 }
 
 static int await_server(struct executor *executor, char *ret_why)
 {
     uint64_t deadline = executor_now_ms() + executor->options.start_ms;
-    char said[EXECUTE_WHY_MAX - 160];
+    struct said said = {.length = 0};
 
     for (;;) {
         uint32_t bell = raw_load(&executor->wire->bell);
         if (raw_load(&executor->wire->server_ready))
             return 0;
-        if (executor_server_ended(executor)) {
-            read_errors(executor, said, sizeof(said));
-            say(ret_why, "subject %.100s does not start: %s", executor->subject.name,
-                said[0] ? said : "its process ended without a word before main");
+        bool ended = executor_server_ended(executor);
+        read_said(executor, &said);
+        if (ended) {
+            say_ended(executor, &said, ret_why);
             return -ECHILD;
         }
         if (executor_interrupted()) {
@@ -283,8 +323,9 @@ static int await_server(struct executor *executor, char *ret_why)
             return -EINTR;
         }
         if (executor_now_ms() > deadline) {
-            say(ret_why, "subject %.100s does not start: its process is stuck before main",
-                executor->subject.name);
+            make_line(&said);
+            say(ret_why, "subject %.100s does not start: its process is stuck before main%s%s",
+                executor->subject.name, said.text[0] ? ", after it said: " : "", said.text);
             return -ETIMEDOUT;
         }
         executor_wait_bell(executor, bell, EXECUTOR_POLL_MS);
@@ -375,7 +416,8 @@ void executor_stop(struct executor *executor)
     if (executor->server) {
         int status;
         kill_run(executor);
-        kill(executor->server, SIGKILL);
+        /* With its process group: a subject's constructor may have started helpers. */
+        kill(-executor->server, SIGKILL);
         while (waitpid(executor->server, &status, 0) < 0 && errno == EINTR)
             ;
     }

@@ -36,6 +36,13 @@ struct wire_result {
     uint32_t first_event; /* of wire.events */
 };
 
+/* Orders that are no steps, as wire_actor.first. */
+enum {
+    WIRE_ORDER_QUIT = 0xfffffffe, /* the thread ends */
+    WIRE_ORDER_RESET =
+        0xffffffff, /* joins the threads that have quit, closes what the program left open */
+};
+
 struct wire_actor {
     _Alignas(64) uint32_t order; /* controller: bumped when first and last are set */
     uint32_t first, last;        /* steps to do, both included; last shrinks if one falls asleep */
@@ -71,8 +78,7 @@ struct wire {
     uint32_t root_ended; /* server: one of its children has ended */
     uint32_t nreaped;
     struct wire_reaped reaped[WIRE_REAPED_MAX];
-    uint32_t reset; /* controller: the process was left by another program; its actor clears it */
-    uint32_t now;   /* controller: index of the step whose turn it is */
+    uint32_t now;      /* controller: index of the step whose turn it is */
     uint32_t ncarried; /* witness: how many it saw, also those that found no room */
     uint32_t nevents;  /* actors: how much of `events` is given out */
     /* Every process maps each page that it touches anew, so what all of them need lies together,

@@ -21,7 +21,7 @@ programs=$(find -L $corpus -name '*.epd' | wc -l)
 says out.1 "^programs=$programs "
 
 run_tool 0 replay $corpus --json --subject native
-# The summary for people follows the lines for programs.
-grep '^{' out | "$CHECK_OUTPUT" json result >/dev/null || fail "a line of --json does not parse"
-[ "$(grep -c '^{' out)" -eq "$programs" ] || fail "not one line a check"
+# Every line is an object, one a check, and the last is the summary.
+[ "$("$CHECK_OUTPUT" json checks <out)" = "$programs" ] || fail "the last line of --json is no summary"
+[ "$(grep -c '"result":' out)" -eq "$programs" ] || fail "not one line a check"
 no_processes

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -105,6 +106,28 @@ static void lock_twice(void)
     pthread_mutex_lock(&lock);
 }
 
+/* A process whose parent has left, in a session and process group of its own. */
+static void start_daemon(void)
+{
+    long child = syscall(SYS_fork);
+
+    if (child > 0) {
+        waitpid((pid_t)child, NULL, 0);
+        return;
+    }
+    setsid();
+    if (syscall(SYS_fork) == 0)
+        sleep_for_ever();
+    _exit(0);
+}
+
+/* More than a pipe holds. */
+static void chatter(void)
+{
+    for (unsigned i = 0; i < 20000; i++)
+        fprintf(stderr, "misbehave: line %u of many\n", i);
+}
+
 static void after_fork(void)
 {
     if (in_child == MISBEHAVE_FORK_HANGS)
@@ -167,6 +190,12 @@ static int misbehave(int number)
     case MISBEHAVE_ERRNO:
         errno = EXFULL;
         break;
+    case MISBEHAVE_DAEMON:
+        start_daemon();
+        break;
+    case MISBEHAVE_SESSION:
+        setsid();
+        break;
     case MISBEHAVE_FORK_HANGS:
     case MISBEHAVE_FORK_SPINS:
     case MISBEHAVE_FORK_CRASHES:
@@ -209,6 +238,10 @@ __attribute__((constructor)) static void start(void)
         take_naps();
     else if (strcmp(wanted, "crash") == 0)
         crash();
+    else if (strcmp(wanted, "daemon") == 0)
+        start_daemon();
+    else if (strcmp(wanted, "chatter") == 0)
+        chatter();
     else if (strcmp(wanted, "low") == 0)
         (void)!fcntl(0, F_DUPFD, 4);
     else if (strcmp(wanted, "high") == 0)

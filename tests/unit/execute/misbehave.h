@@ -24,6 +24,8 @@ enum {
     MISBEHAVE_FORK_HANGS = 917,
     MISBEHAVE_FORK_SPINS = 918,
     MISBEHAVE_FORK_CRASHES = 919,
+    MISBEHAVE_DAEMON = 920,  /* leaves a process in a session of its own, then returns */
+    MISBEHAVE_SESSION = 921, /* takes the calling process out of its process group, if it can */
 
     MISBEHAVE_WORK_MS = 150,
 };

@@ -74,6 +74,8 @@ static void check_after(const char *before)
         assert_string_equal(trace_line(trace, 3), "1: 1@3");
         assert_string_equal(trace_line(trace, 4), "-1 EBADF");
         assert_int_equal(trace->nfds, 5);
+        for (unsigned number = 0; number < 3; number++)
+            assert_string_equal(trace->fds[number].what, "/dev/null");
         assert_int_equal(trace->processes[0].state, PROCESS_ALIVE);
     }
     executor_stop(executor);

@@ -74,8 +74,8 @@ static void test_refusal(void **state)
 {
     (void)state;
     check_start("refuse", -ECHILD, "this subject refuses", "to start");
-    check_start("silent", -ECHILD, "without a word", "misbehave");
-    check_start("crash", -ECHILD, "without a word", "misbehave");
+    check_start("silent", -ECHILD, "ends with status", "before main");
+    check_start("crash", -ECHILD, "dies of SIG", "before main");
 }
 
 static void test_stuck_before_main(void **state)
@@ -93,6 +93,22 @@ static void test_slow_to_start(void **state)
     unsetenv("EPDIFF_MISBEHAVE");
     assert_usable(executor);
     executor_stop(executor);
+}
+
+/* What a subject prints, or starts, before main is no reason to be stuck. */
+static void test_busy_before_main(void **state)
+{
+    static const char *const how[] = {"chatter", "daemon"};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+        setenv("EPDIFF_MISBEHAVE", how[i], 1);
+        struct executor *executor = start(MISBEHAVE, 0);
+        unsetenv("EPDIFF_MISBEHAVE");
+        assert_usable(executor);
+        executor_stop(executor);
+        assert_no_processes();
+    }
 }
 
 /* A refusal of our own shim, by the words that it has for it. */
@@ -188,11 +204,11 @@ static int start_here(void)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown),           cmocka_unit_test(test_missing_library),
-        cmocka_unit_test(test_no_library),        cmocka_unit_test(test_refusal),
-        cmocka_unit_test(test_stuck_before_main), cmocka_unit_test(test_slow_to_start),
-        cmocka_unit_test(test_shim_refuses),      cmocka_unit_test(test_bad_cpu),
-        cmocka_unit_test(test_missing_executor),
+        cmocka_unit_test(test_unknown),          cmocka_unit_test(test_missing_library),
+        cmocka_unit_test(test_no_library),       cmocka_unit_test(test_refusal),
+        cmocka_unit_test(test_busy_before_main), cmocka_unit_test(test_stuck_before_main),
+        cmocka_unit_test(test_slow_to_start),    cmocka_unit_test(test_shim_refuses),
+        cmocka_unit_test(test_bad_cpu),          cmocka_unit_test(test_missing_executor),
     };
 
     if (argc > 1 && strcmp(argv[1], "start") == 0)

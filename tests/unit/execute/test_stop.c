@@ -58,6 +58,14 @@ static void test_nothing_left_of_hang(void **state)
     check_stop(MISBEHAVE, "main: close(912)\n");
 }
 
+/* Whoever leaves the run's process group does not get away. */
+static void test_nothing_left_of_daemon(void **state)
+{
+    (void)state;
+    check_stop(MISBEHAVE, "main: close(920)\nmain: close(920)\n");
+    check_stop(MISBEHAVE, "main: p1 = fork()\np1: close(921)\np1: close(920)\np1: close(904)\n");
+}
+
 static void test_nothing_left_between_runs(void **state)
 {
     struct executor *executor = start("native", 0);
@@ -138,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_nothing_left),
         cmocka_unit_test(test_nothing_left_of_crash),
         cmocka_unit_test(test_nothing_left_of_hang),
+        cmocka_unit_test(test_nothing_left_of_daemon),
         cmocka_unit_test(test_nothing_left_between_runs),
         cmocka_unit_test(test_tool_is_killed),
     };
