@@ -13,8 +13,8 @@ enum {
 
 /*
  * Two level-triggered waiters: the write wakes one, which on its way out wakes the other. Who has
- * slept longest is woken first; it is the actor that a pass looks at last, so that one pass can
- * find the other still asleep and this one asleep again.
+ * slept longest is woken first; it is the actor that a pass looks at last, long after the other, so
+ * that one pass finds the other still asleep and this one asleep again.
  */
 static const struct expected cascade[] = {
     {"main: e0 = epoll_create1(0)", "3"},
@@ -22,8 +22,14 @@ static const struct expected cascade[] = {
     {"main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)", "0"},
     {"main: t1 = pthread_create()", "0"},
     {"main: t2 = pthread_create()", "0"},
-    {"t2: epoll_wait(e0, 8, -1)", "blocks until 8: 1: 1@3"},
-    {"t1: epoll_wait(e0, 8, -1)", "blocks until 8: 1: 1@3"},
+    {"main: t3 = pthread_create()", "0"},
+    {"main: t4 = pthread_create()", "0"},
+    {"main: t5 = pthread_create()", "0"},
+    {"main: t6 = pthread_create()", "0"},
+    {"main: t7 = pthread_create()", "0"},
+    {"main: t8 = pthread_create()", "0"},
+    {"t8: epoll_wait(e0, 8, -1)", "blocks until 14: 1: 1@3"},
+    {"t1: epoll_wait(e0, 8, -1)", "blocks until 14: 1: 1@3"},
     {"main: write(v0, 8)", "8"},
     {"main: close(v0)", "0"},
 };
