@@ -12,9 +12,9 @@ enum {
 };
 
 /*
- * Two level-triggered waiters: the write wakes one, which on its way out wakes the other. Who has
- * slept longest is woken first; it is the actor that a pass looks at last, long after the other, so
- * that one pass finds the other still asleep and this one asleep again.
+ * Level-triggered waiters: the write wakes one, which on its way out wakes the next. Who has slept
+ * longest is woken first, so the wakeups run against the order in which a pass looks at the actors:
+ * where they meet, one pass can find the ones still asleep and the others asleep again.
  */
 static const struct expected cascade[] = {
     {"main: e0 = epoll_create1(0)", "3"},
@@ -28,8 +28,14 @@ static const struct expected cascade[] = {
     {"main: t6 = pthread_create()", "0"},
     {"main: t7 = pthread_create()", "0"},
     {"main: t8 = pthread_create()", "0"},
-    {"t8: epoll_wait(e0, 8, -1)", "blocks until 14: 1: 1@3"},
-    {"t1: epoll_wait(e0, 8, -1)", "blocks until 14: 1: 1@3"},
+    {"t8: epoll_wait(e0, 8, -1)", "blocks until 20: 1: 1@3"},
+    {"t7: epoll_wait(e0, 8, -1)", "blocks until 20: 1: 1@3"},
+    {"t6: epoll_wait(e0, 8, -1)", "blocks until 20: 1: 1@3"},
+    {"t5: epoll_wait(e0, 8, -1)", "blocks until 20: 1: 1@3"},
+    {"t4: epoll_wait(e0, 8, -1)", "blocks until 20: 1: 1@3"},
+    {"t3: epoll_wait(e0, 8, -1)", "blocks until 20: 1: 1@3"},
+    {"t2: epoll_wait(e0, 8, -1)", "blocks until 20: 1: 1@3"},
+    {"t1: epoll_wait(e0, 8, -1)", "blocks until 20: 1: 1@3"},
     {"main: write(v0, 8)", "8"},
     {"main: close(v0)", "0"},
 };
