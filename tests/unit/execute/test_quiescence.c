@@ -11,12 +11,25 @@ enum {
     REPETITIONS = 2000,
 };
 
+/* Two level-triggered waiters: the write wakes one, which on its way out wakes the other. */
+static const struct expected cascade[] = {
+    {"main: e0 = epoll_create1(0)", "3"},
+    {"main: v0 = eventfd(0, EFD_NONBLOCK)", "4"},
+    {"main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)", "0"},
+    {"main: t1 = pthread_create()", "0"},
+    {"main: t2 = pthread_create()", "0"},
+    {"t2: epoll_wait(e0, 8, -1)", "blocks until 8: 1: 1@3"},
+    {"t1: epoll_wait(e0, 8, -1)", "blocks until 8: 1: 1@3"},
+    {"main: write(v0, 8)", "8"},
+    {"main: close(v0)", "0"},
+};
+
 /*
  * Level-triggered waiters: the write wakes one, which on its way out wakes the next. Who has slept
  * longest is woken first, so the wakeups run against the order in which a pass looks at the actors:
  * where they meet, one pass can find the ones still asleep and the others asleep again.
  */
-static const struct expected cascade[] = {
+static const struct expected wave[] = {
     {"main: e0 = epoll_create1(0)", "3"},
     {"main: v0 = eventfd(0, EFD_NONBLOCK)", "4"},
     {"main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)", "0"},
@@ -93,6 +106,15 @@ static void test_cascade_unpinned(void **state)
     executor_stop(executor);
 }
 
+static void test_wave(void **state)
+{
+    struct executor *executor = start_unpinned("native", 0);
+
+    (void)state;
+    REPEAT(executor, wave, TRIALS(REPETITIONS / 8));
+    executor_stop(executor);
+}
+
 static void test_long_cascade(void **state)
 {
     struct executor *executor = start_unpinned("native", 0);
@@ -126,9 +148,8 @@ static void test_helper_at_rest(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cascade),
-        cmocka_unit_test(test_cascade_unpinned),
-        cmocka_unit_test(test_long_cascade),
+        cmocka_unit_test(test_cascade),        cmocka_unit_test(test_cascade_unpinned),
+        cmocka_unit_test(test_wave),           cmocka_unit_test(test_long_cascade),
         cmocka_unit_test(test_helper_at_rest),
     };
 
