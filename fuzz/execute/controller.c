@@ -410,6 +410,11 @@ static bool leaves_process(const struct run *run)
 
     for (unsigned a = 0; a < run->program->nactors; a++)
         leaves &= run_process(run, a) == 0 && run->actors[a].phase != PHASE_BUSY;
+    /* The numbers below the program's own are not opened anew. */
+    for (unsigned i = 0; i < 3 && leaves; i++) {
+        const struct trace_fd *fd = &run->trace->fds[i];
+        leaves = i < run->trace->nfds && fd->number == (int)i && strcmp(fd->what, "/dev/null") == 0;
+    }
     return leaves;
 }
 

@@ -26,11 +26,20 @@ await() { # await STATUS...: waits for the tool and checks its status
     fail "status $status, expected one of $*"
 }
 
+# Waits until the tool itself has used some CPU: it has made programs, and is confirming or shrinking
+# what the first of them showed.
+let_work() {
+    local deadline=$((SECONDS + 100))
+    while [ "$(awk '{ print $14 + $15 }' /proc/$tool/stat)" -lt "$1" ]; do
+        [ $SECONDS -lt $deadline ] || fail "fuzz does not go on"
+    done
+}
+
 # A job of a script that runs in the background ignores SIGINT; the tool's own handler undoes that.
 for signal in INT TERM; do
     rm -rf found
     start_fuzz --subject shim:naive
-    # Its first finding is being confirmed or shrunk by then, or already kept.
+    let_work 40
     before=$(milliseconds)
     kill -$signal $tool
     await 0 1
@@ -38,6 +47,8 @@ for signal in INT TERM; do
     [ "$(tail -1 out | grep -c '^programs=[0-9]* divergent=')" -eq 1 ] || fail "no summary line"
     [ "$(find found -name '*.epd' 2>/dev/null | wc -l)" -eq "$(summary out signatures)" ] ||
         fail "findings are lost"
+    [ "$(summary out signatures)" -gt 0 ] || fail "nothing was found"
+    run_tool 0 replay found --subject shim:naive
     no_processes
 done
 

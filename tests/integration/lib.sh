@@ -6,6 +6,7 @@ set -euo pipefail
 TEST=$(basename "$0" .sh)
 ROOM=$(mktemp -d "${TMPDIR:-/tmp}/epdiff-$TEST-XXXXXX")
 trap 'rm -rf "$ROOM"' EXIT
+trap 'echo "FAIL: $0, line $LINENO" >&2' ERR
 cd "$ROOM"
 
 fail() {
@@ -43,7 +44,7 @@ summary() { # summary FILE KEY
 }
 
 processes() { # processes of this test's tools, at any distance
-    grep -lF "EPDIFF_TEST_MARK=$ROOM" /proc/[0-9]*/environ 2>/dev/null | wc -l
+    grep -lF "EPDIFF_TEST_MARK=$ROOM" /proc/[0-9]*/environ 2>/dev/null | wc -l || true
 }
 
 # Killed processes need a moment to be gone; the clock is only there to end a test that fails.
