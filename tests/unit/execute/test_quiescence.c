@@ -11,15 +11,19 @@ enum {
     REPETITIONS = 2000,
 };
 
-/* Two level-triggered waiters: the write wakes one, which on its way out wakes the other. */
+/*
+ * Two level-triggered waiters: the write wakes one, which on its way out wakes the other. Who has
+ * slept longest is woken first; it is the actor that a pass looks at last, so that one pass can
+ * find the other still asleep and this one asleep again.
+ */
 static const struct expected cascade[] = {
     {"main: e0 = epoll_create1(0)", "3"},
     {"main: v0 = eventfd(0, EFD_NONBLOCK)", "4"},
     {"main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, EPOLLIN)", "0"},
     {"main: t1 = pthread_create()", "0"},
     {"main: t2 = pthread_create()", "0"},
-    {"t1: epoll_wait(e0, 8, -1)", "blocks until 8: 1: 1@3"},
     {"t2: epoll_wait(e0, 8, -1)", "blocks until 8: 1: 1@3"},
+    {"t1: epoll_wait(e0, 8, -1)", "blocks until 8: 1: 1@3"},
     {"main: write(v0, 8)", "8"},
     {"main: close(v0)", "0"},
 };
@@ -34,9 +38,9 @@ static const struct expected long_cascade[] = {
     {"main: t1 = pthread_create()", "0"},
     {"main: p1 = fork()", "0"},
     {"p1: t2 = pthread_create()", "0"},
-    {"t1: epoll_wait(e1, 8, -1)", "blocks until 12: 1: 1@5"},
     {"t2: epoll_wait(e1, 8, -1)", "blocks until 12: 1: 1@5"},
     {"p1: epoll_wait(e1, 8, -1)", "blocks until 12: 1: 1@5"},
+    {"t1: epoll_wait(e1, 8, -1)", "blocks until 12: 1: 1@5"},
     {"main: write(v0, 8)", "8"},
     {"main: read(v0, 8)", "8"},
 };
