@@ -1,5 +1,5 @@
 /*
- * libmisbehave.so: a subject that does what no subject should. close(2) of a number from
+ * libmisbehave.so: a subject that does what no subject should. close(2) or read(2) of a number from
  * misbehave.h does the misdeed of that number in the calling thread; EPDIFF_MISBEHAVE in the
  * environment names one to be done before main.
  */
@@ -212,6 +212,14 @@ __attribute__((visibility("default"))) int close(int fd)
     if (misbehave(fd) == 0)
         return 0;
     return (int)syscall(SYS_close, fd);
+}
+
+/* Calls that may sleep, and must not be taken to sleep as they may. */
+__attribute__((visibility("default"))) ssize_t read(int fd, void *bytes, size_t count)
+{
+    if (misbehave(fd) == 0)
+        return 0;
+    return syscall(SYS_read, fd, bytes, count);
 }
 
 static void refuse(void)

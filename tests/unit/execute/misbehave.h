@@ -1,5 +1,5 @@
-/* The numbers that make libmisbehave.so misbehave when they are closed. Programs write them as
- * numbers, for text has no other way. */
+/* The numbers that make libmisbehave.so misbehave when they are closed or read. Programs write them
+ * as numbers, for text has no other way. */
 #ifndef EPDIFF_TESTS_EXECUTE_MISBEHAVE_H
 #define EPDIFF_TESTS_EXECUTE_MISBEHAVE_H
 

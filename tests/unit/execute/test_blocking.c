@@ -122,6 +122,21 @@ static void test_skipped(void **state)
     EXPECT(executor, lines);
 }
 
+/* Steps that follow each other may be one order, but what comes behind one that sleeps is skipped,
+ * and stays so when it wakes. */
+static void test_rest_of_an_order(void **state)
+{
+    static const struct expected lines[] = {
+        {"main: r0, w0 = pipe2(0)", "3, 4"}, {"main: t1 = pthread_create()", "0"},
+        {"main: v0 = eventfd(0, 0)", "5"},   {"main: read(r0, 8)", "blocks until 7: 8"},
+        {"main: close(v0)", "skipped"},      {"main: v1 = eventfd(0, 0)", "skipped"},
+        {"t1: write(w0, 8)", "8"},           {"main: v2 = eventfd(0, 0)", "6"},
+    };
+
+    (void)state;
+    EXPECT(executor, lines);
+}
+
 /* A wait that an ADD makes ready at once is no blocked wait, whatever its timeout. */
 static void test_not_blocked(void **state)
 {
@@ -195,7 +210,7 @@ int main(void)
         cmocka_unit_test(test_woken_by_write), cmocka_unit_test(test_every_call_that_sleeps),
         cmocka_unit_test(test_never_returned), cmocka_unit_test(test_skipped),
         cmocka_unit_test(test_not_blocked),    cmocka_unit_test(test_two_processes),
-        cmocka_unit_test(test_woken_by_close),
+        cmocka_unit_test(test_woken_by_close), cmocka_unit_test(test_rest_of_an_order),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -52,6 +52,14 @@ static void test_sleeping(void **state)
     assert_int_equal(hang("t1: close(904)"), SYS_futex);
 }
 
+/* Asleep in the subject, in a call that may sleep elsewhere. */
+static void test_sleeping_in_call_that_may(void **state)
+{
+    (void)state;
+    assert_int_equal(hang("t1: read(904, 8)"), SYS_futex);
+    assert_int_equal(hang("t1: read(912, 8)"), -1);
+}
+
 static void test_deadlocked(void **state)
 {
     (void)state;
@@ -184,6 +192,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sleeping),
+        cmocka_unit_test(test_sleeping_in_call_that_may),
         cmocka_unit_test(test_deadlocked),
         cmocka_unit_test(test_spinning),
         cmocka_unit_test(test_stopped),
