@@ -1,4 +1,5 @@
 /* Rules about what stands in the results alone: errors, crashes, numbers, order. */
+#include "oracle/deeds.h"
 #include "oracle/inquiry.h"
 
 #include <errno.h>
@@ -237,6 +238,33 @@ bool explain_late_error(struct inquiry *inquiry)
     text_append(&inquiry->text, "The error of ");
     say_step(inquiry, "the", (unsigned)inquiry->culprit);
     text_append(&inquiry->text, " is delivered late and to another call");
+    say_consequence(inquiry);
+    return true;
+}
+
+/*
+ * C3, C1: a call that natively fails was carried out all the same, as another operation (a repair)
+ * or at a time when nothing stood against it any more. The contract late-error lets the pretended
+ * success pass; what it did shows later.
+ */
+bool explain_failed_call(struct inquiry *inquiry)
+{
+    if (inquiry->culprit < 0 || !inquiry->story->witnessed ||
+        story_succeeded(inquiry->story, NATIVE, (unsigned)inquiry->culprit))
+        return false;
+    int last = deeds_find_last(inquiry->story, (unsigned)inquiry->culprit, inquiry->step);
+    if (last < 0 || inquiry->story->deeds[last].err != 0)
+        return false;
+    const struct deed *deed = &inquiry->story->deeds[last];
+    int err = inquiry->story->traces[NATIVE]->steps[inquiry->culprit].err;
+    bool probed = err == EEXIST || err == ENOENT || err == EPERM;
+    give(inquiry, deed->repaired || probed ? HAZARD_C3 : HAZARD_C1);
+    inquiry->verdict->class = inquiry->observed;
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " fails with ");
+    text_append_errno(&inquiry->text, err);
+    text_append(&inquiry->text, " natively; under the subject it was carried out at step %u%s",
+                step_number(deed->step), deed->repaired ? " as another operation" : "");
     say_consequence(inquiry);
     return true;
 }

@@ -6,6 +6,7 @@
 #include "fuzz/execute/ops.h"
 #include "fuzz/execute/raw.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
@@ -108,6 +109,29 @@ static int compare_library(struct dl_phdr_info *info, size_t size, void *argumen
     return info->dlpi_name && strcmp(info->dlpi_name, argument) == 0;
 }
 
+/* True if a call of the function by a program would go to the library. */
+static bool takes_over(const char *library, const char *function)
+{
+    void *address = dlsym(RTLD_DEFAULT, function);
+    Dl_info info;
+
+    return address && dladdr(address, &info) && info.dli_fname &&
+           strcmp(info.dli_fname, library) == 0;
+}
+
+static bool takes_over_any(const char *library)
+{
+    static const char *const functions[] = {"epoll_ctl",    "epoll_wait",   "epoll_pwait",
+                                            "epoll_pwait2", "epoll_create", "epoll_create1",
+                                            "syscall",      "close",        "fork"};
+
+    for (unsigned i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+        if (takes_over(library, functions[i]))
+            return true;
+    }
+    return false;
+}
+
 /*
  * ld.so goes on without a library that it cannot load, and the run would be native in disguise. So
  * the tool says which library must be here.
@@ -120,6 +144,14 @@ static void check_library(void)
         return;
     if (!dl_iterate_phdr(compare_library, library)) {
         fprintf(stderr, "epdiff-exec: the dynamic loader did not load %s\n", library);
+        _exit(SERVER_EXIT_HARNESS);
+    }
+    /* A library that takes over nothing is native in disguise, too: a mistaken path would pass
+     * every test. */
+    if (!takes_over_any(library)) {
+        fprintf(stderr,
+                "epdiff-exec: %s takes over none of the epoll calls, nor close, fork or syscall\n",
+                library);
         _exit(SERVER_EXIT_HARNESS);
     }
     unsetenv("EPDIFF_LIBRARY");

@@ -32,6 +32,8 @@ printf 'no library\n' >none.so
 refuses 'subject preload:none.so does not start: .*none.so' run good.epd --subject preload:none.so
 refuses 'does not start' replay good.epd --subject preload:none.so
 refuses 'does not start' fuzz --runs 1 --subject preload:none.so
+# A library that loads and takes over nothing would pass every test.
+refuses 'takes over none of the epoll calls' run good.epd --subject "preload:$(gcc -print-file-name=libm.so.6)"
 export EPDIFF_FAULT=nonsense
 refuses 'does not start: faulty: EPDIFF_FAULT=nonsense is unknown' \
     run good.epd --subject "preload:$FAULTY"

@@ -44,3 +44,18 @@ head -1 out | "$CHECK_OUTPUT" json result reproduced rounds >values
 tail -1 out | "$CHECK_OUTPUT" json result >values
 [ "$(cat values)" = '"equal"' ] || fail "--json says $(cat values)"
 no_processes
+
+# A wrong repair under the contract that lets errors come late: it is not the pretended success that
+# differs first but what the repair did, and the verdict still names the call that natively fails.
+cat >repair.epd <<'END'
+main: e0 = epoll_create1(0)
+main: r0, w0 = pipe2(O_NONBLOCK)
+main: epoll_ctl(e0, EPOLL_CTL_ADD, w0, EPOLLOUT)
+main: epoll_ctl(e0, EPOLL_CTL_ADD, w0, EPOLLIN)
+main: epoll_wait(e0, 8, 0)
+END
+run_tool 1 run repair.epd --subject shim:hash --contract late-error
+says out 'The ADD of step 4 fails with EEXIST natively; under the subject it was carried out at step 5'
+says out 'signature readiness-missing/C3/add-wait; reproduces 5 of 5'
+run_tool 1 run repair.epd --subject shim:hash
+says out 'signature errno-masked/C3/add; reproduces 5 of 5'
