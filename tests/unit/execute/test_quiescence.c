@@ -102,7 +102,7 @@ static void test_cascade_unpinned(void **state)
     struct executor *executor = start_unpinned("native", 0);
 
     (void)state;
-    REPEAT(executor, cascade, TRIALS(REPETITIONS));
+    REPEAT(executor, cascade, TRIALS(REPETITIONS / 4));
     executor_stop(executor);
 }
 
