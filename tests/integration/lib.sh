@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the integration tests share. Each test is a script that CTest starts with EPDIFF (the tool),
 # CHECK_OUTPUT, FAULTY (libfaulty.so) and SOURCE (the repository) in its environment. It runs in a
 # folder of its own, which is removed at its end.
