@@ -91,6 +91,14 @@ static enum divergence_class classify_witnessed(const struct inquiry *inquiry)
         if (deed->err == inquiry->native_err && inquiry->difference->kind != DIFFERENCE_UNPAID &&
             call_failed(story, deed->step, deed->actor, deed->err))
             return CLASS_ERRNO_LATE;
+        /* Met at once and kept back: no deed tells when it is handed out, the results do. */
+        bool kept_back = deed->step == inquiry->observer && deed->err == inquiry->native_err;
+        if (kept_back && inquiry->difference->kind != DIFFERENCE_UNPAID) {
+            struct ctl ctl;
+            story_read_ctl(story, inquiry->observer, &ctl);
+            if (error_surfaces(inquiry, &ctl))
+                return CLASS_ERRNO_LATE;
+        }
     }
     return CLASS_ERRNO_LOST;
 }
