@@ -172,7 +172,9 @@ static enum model_io write_datagram(struct model *model, int file, struct model_
     if (!room(model, file))
         return IO_SLEEP;
     if (model->files[state->peer].released) {
+        /* unix_dgram_disconnected: what the peer had sent is lost. */
         state->peer_forgotten = true;
+        model_queue_clear(model, file);
         return fail_sent(model, file, transfer, ECONNREFUSED);
     }
     if (model->files[state->peer].shutdown & SHUT_RECEIVE)
