@@ -156,7 +156,6 @@ struct model {
     int16_t slots[PROGRAM_SLOTS_MAX]; /* numbers, -1 when unbound or failed */
     struct model_actor actors[PROGRAM_ACTORS_MAX];
     struct model_process processes[PROGRAM_ACTORS_MAX];
-    int8_t joiner[PROGRAM_ACTORS_MAX]; /* who joins, or has joined, a thread; MODEL_NONE */
     bool joined[PROGRAM_ACTORS_MAX];
     /* From here on only the entries in use are copied. */
     struct model_table tables[MODEL_TABLES_MAX];
