@@ -19,6 +19,10 @@ for policy in naive hash tls; do
 done
 run_tool 0 run woken.epd --subject native --metamorphic
 says out '^native: equal$'
+# The size of the table of descriptors shows in select: it must not grow.
+printf 'main: select(200, 0)\n' >select.epd
+run_tool 0 run select.epd --subject native --metamorphic
+says out '^native: equal$'
 run_tool 1 run woken.epd --subject shim:tls --metamorphic --rounds 1 --json
 says out '"signature":"metamorphic/wakeup-lost/A1/'
 says out '"with_flush_points":\['
