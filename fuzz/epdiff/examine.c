@@ -13,6 +13,7 @@
 
 struct examiner {
     struct examine_options options;
+    const struct model_facts *facts;
     unsigned nsubjects;
     struct subject subjects[EXAMINE_SUBJECTS_MAX];
     struct subject native_subject;
@@ -22,7 +23,8 @@ struct examiner {
     struct trace *quick_trace;  /* of examine_quick */
     struct trace *close_native[2];
     struct trace *close_subject;
-    struct program roomy; /* a program with more room in one wait */
+    struct trace *model_trace; /* room for what the model expects */
+    struct program roomy;      /* a program with more room in one wait */
     struct metamorphic flushed;
     struct trace *flushed_raw; /* of the program with flush points */
     struct trace *flushed_own; /* the same, told as a run of the program without */
@@ -33,9 +35,44 @@ static int start_executors(struct examiner *examiner, char *ret_why)
     const struct executor_options *options = &examiner->options.executor;
 
     int err = executor_start(&examiner->native_subject, options, &examiner->native, ret_why);
-    for (unsigned i = 0; !err && i < examiner->nsubjects; i++)
-        err = executor_start(&examiner->subjects[i], options, &examiner->executors[i], ret_why);
+    for (unsigned i = 0; !err && i < examiner->nsubjects; i++) {
+        if (examiner->subjects[i].kind != SUBJECT_MODEL)
+            err = executor_start(&examiner->subjects[i], options, &examiner->executors[i], ret_why);
+    }
     return err;
+}
+
+static bool is_model(const struct examiner *examiner, unsigned subject)
+{
+    return examiner->subjects[subject].kind == SUBJECT_MODEL;
+}
+
+/*
+ * The trace of a subject: run, or computed along `native` by the model, which follows it wherever
+ * the kernel leaves a choice. *ret_beyond: the model has nothing to say about a part of it.
+ */
+static int subject_trace(struct examiner *examiner, const struct program *program, unsigned subject,
+                         unsigned flags, const struct trace *native, struct trace *ret_trace,
+                         bool *ret_beyond, char *ret_why)
+{
+    struct model_verdict verdict;
+
+    *ret_beyond = false;
+    if (!is_model(examiner, subject))
+        return executor_run(examiner->executors[subject], program, flags, ret_trace, ret_why);
+    int err = model_follow(examiner->facts, native, ret_trace, &verdict);
+    if (err)
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+    *ret_beyond = !err && verdict.beyond;
+    return err;
+}
+
+static struct judge_options judge_options_for(const struct examiner *examiner, unsigned subject)
+{
+    struct judge_options options = examiner->options.judge;
+
+    options.computed = is_model(examiner, subject);
+    return options;
 }
 
 int examiner_start(const struct subject *subjects, unsigned nsubjects,
@@ -58,11 +95,14 @@ int examiner_start(const struct subject *subjects, unsigned nsubjects,
     examiner->close_native[0] = trace_new();
     examiner->close_native[1] = trace_new();
     examiner->close_subject = trace_new();
+    examiner->model_trace = trace_new();
     examiner->flushed_raw = trace_new();
     examiner->flushed_own = trace_new();
+    if (!err)
+        err = opinion_facts(&examiner->facts, ret_why, EXECUTE_WHY_MAX + 1);
     if (!err && (!examiner->native_trace || !examiner->quick_trace || !examiner->close_native[0] ||
-                 !examiner->close_native[1] || !examiner->close_subject || !examiner->flushed_raw ||
-                 !examiner->flushed_own)) {
+                 !examiner->close_native[1] || !examiner->close_subject || !examiner->model_trace ||
+                 !examiner->flushed_raw || !examiner->flushed_own)) {
         snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
         err = -ENOMEM;
     }
@@ -90,6 +130,7 @@ void examiner_stop(struct examiner *examiner)
     trace_free(examiner->close_subject);
     trace_free(examiner->flushed_raw);
     trace_free(examiner->flushed_own);
+    trace_free(examiner->model_trace);
     free(examiner);
 }
 
@@ -115,10 +156,12 @@ static enum examine_result result_of(const struct verdict *verdict)
 }
 
 /* Judges a run of the subject against what it is measured by. */
-static void judge(const struct examiner *examiner, const struct trace *reference,
-                  const struct trace *subject, struct verdict *ret_verdict)
+static void judge(const struct examiner *examiner, unsigned subject, const struct trace *reference,
+                  const struct trace *trace, struct verdict *ret_verdict)
 {
-    judge_traces(reference, subject, &examiner->options.judge, ret_verdict);
+    struct judge_options options = judge_options_for(examiner, subject);
+
+    judge_traces(reference, trace, &options, ret_verdict);
     if (examiner->options.metamorphic && !ret_verdict->equal)
         verdict_mark_metamorphic(ret_verdict);
 }
@@ -196,6 +239,11 @@ static int make_reference(struct examiner *examiner, const struct trace *native,
     if (!examiner->options.metamorphic)
         return 0;
     *ret_reference = examiner->flushed_own;
+    if (is_model(examiner, subject)) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1,
+                 "the model has nothing pending, expected a subject that runs for flush points");
+        return -EINVAL;
+    }
     int err = insert_points(examiner, native, ret_why);
     return err ? err
                : run_flushed(examiner, examiner->executors[subject], native->program, flags,
@@ -209,15 +257,15 @@ int examine_quick(struct examiner *examiner, const struct program *program, unsi
 {
     struct examination *examination = ret_examination;
 
-    int err =
-        executor_run(examiner->executors[subject], program, 0, examiner->quick_trace, ret_why);
+    int err = subject_trace(examiner, program, subject, 0, examiner->native_trace,
+                            examiner->quick_trace, &examination->beyond, ret_why);
     if (!err)
         err = make_reference(examiner, examiner->native_trace, subject, 0, &examination->native,
                              ret_why);
     if (err)
         return err;
     examination->subject = examiner->quick_trace;
-    judge(examiner, examination->native, examination->subject, &examination->verdict);
+    judge(examiner, subject, examination->native, examination->subject, &examination->verdict);
     examination->result = result_of(&examination->verdict);
     return 0;
 }
@@ -289,20 +337,29 @@ int examine_closely(struct examiner *examiner, const struct program *program, un
 
     int err = pass_gate(examiner, program, &stable, ret_why);
     if (!err)
-        err = executor_run(examiner->executors[subject], program, EXECUTE_EVIDENCE,
-                           examiner->close_subject, ret_why);
+        err = subject_trace(examiner, program, subject, EXECUTE_EVIDENCE, examiner->close_native[0],
+                            examiner->close_subject, &examination->beyond, ret_why);
     if (!err)
         err = make_reference(examiner, examiner->close_native[0], subject, EXECUTE_EVIDENCE,
                              &examination->native, ret_why);
     if (err)
         return err;
     examination->subject = examiner->close_subject;
-    judge(examiner, examination->native, examination->subject, &examination->verdict);
+    judge(examiner, subject, examination->native, examination->subject, &examination->verdict);
+    examination->opinion[0] = '\0';
+    if (!is_model(examiner, subject) && (!stable || !examination->verdict.equal)) {
+        err = opinion_say(examiner->facts, examiner->close_native[0], examiner->model_trace,
+                          examination->opinion);
+        if (err) {
+            snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+            return err;
+        }
+    }
     if (!stable) {
         examination->result = EXAMINED_UNSTABLE;
         return 0;
     }
-    if (examination->verdict.room) {
+    if (examination->verdict.room && !is_model(examiner, subject)) {
         err = look_with_room(examiner, program, subject, &examination->verdict, ret_why);
         /* That needed the trace of the run with flush points. */
         if (!err)
@@ -323,9 +380,13 @@ static int confirm_once(struct examiner *examiner, const struct program *program
     struct judge_options strict = {.contract = CONTRACT_EXACT, .strict_order = true};
     struct trace *native = examiner->close_native[round > 0];
     const struct trace *reference = native;
+    bool beyond;
 
     int err = run_fresh(&examiner->native_subject, examiner, program, native, ret_why);
-    if (!err)
+    if (!err && is_model(examiner, subject))
+        err = subject_trace(examiner, program, subject, 0, native, examiner->close_subject, &beyond,
+                            ret_why);
+    else if (!err)
         err = run_fresh(&examiner->subjects[subject], examiner, program, examiner->close_subject,
                         ret_why);
     if (err)
@@ -345,7 +406,7 @@ static int confirm_once(struct examiner *examiner, const struct program *program
         if (err)
             return err;
     }
-    judge(examiner, reference, examiner->close_subject, ret_verdict);
+    judge(examiner, subject, reference, examiner->close_subject, ret_verdict);
     return 0;
 }
 
@@ -426,6 +487,9 @@ int examine_deferral(struct examiner *examiner, const struct program *program, u
 {
     struct trace *native = examiner->close_native[0];
     struct world world;
+
+    if (is_model(examiner, subject))
+        return 0; /* it defers nothing */
 
     int err = executor_run(examiner->native, program, EXECUTE_EVIDENCE, native, ret_why);
     if (!err)
