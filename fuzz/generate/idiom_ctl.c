@@ -235,12 +235,9 @@ static bool nested_pair(struct generator *generator, unsigned actor, int *ret_ou
 {
     struct ready *ready = &generator->ready;
 
-    for (unsigned i = 0; i < ready->nitems; i++) {
-        const struct ready_item *item = &ready->items[i];
-        if (ready->world.files[item->file].kind != FILE_EPOLL)
-            continue;
-        *ret_outer = choose_slot_of_file(generator, actor, item->instance, -1);
-        *ret_inner = choose_slot_of_file(generator, actor, item->file, -1);
+    for (unsigned i = 0; ready_nested(ready, i, ret_outer, ret_inner); i++) {
+        *ret_outer = choose_slot_of_file(generator, actor, *ret_outer, -1);
+        *ret_inner = choose_slot_of_file(generator, actor, *ret_inner, -1);
         if (*ret_outer != SLOT_NONE && *ret_inner != SLOT_NONE)
             return true;
     }

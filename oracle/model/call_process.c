@@ -39,6 +39,7 @@ void model_call_FORK(struct model *model)
 
     actor->table = (int8_t)copy_table(model, self->table);
     actor->born = actor->alive = true;
+    actor->process = (int8_t)child;
     model->processes[child].born = model->processes[child].alive = true;
     model->processes[child].parent = self->process;
     model_return_value(model, 0);
@@ -51,6 +52,7 @@ void model_call_PTHREAD_CREATE(struct model *model)
 
     model->actors[thread].born = model->actors[thread].alive = true;
     model->actors[thread].table = self->table;
+    model->actors[thread].process = self->process;
     model->tables[self->table].users++;
     model_return_value(model, 0);
 }
