@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 enum {
@@ -56,6 +57,20 @@ int world_file_of_arg(const struct world *world, const struct step *step, unsign
     return world_file_of(world, step->actor, world_number(world, step, arg));
 }
 
+bool world_cloexec(const struct world *world, unsigned process, int number)
+{
+    assert(number >= 0 && number < PROGRAM_FD_LIMIT);
+    return world->processes[process].cloexec[number / 8] >> (number % 8) & 1;
+}
+
+static void set_cloexec(struct world *world, unsigned process, int number, bool cloexec)
+{
+    uint8_t *byte = &world->processes[process].cloexec[number / 8];
+    uint8_t bit = (uint8_t)(1u << (number % 8));
+
+    *byte = (uint8_t)(cloexec ? *byte | bit : *byte & ~bit);
+}
+
 int world_find_item(const struct world *world, int instance, int number, int file)
 {
     for (unsigned i = 0; i < world->nitems; i++) {
@@ -90,9 +105,10 @@ static void close_number(struct world *world, unsigned process, int number)
         return;
     drop_reference(world, *entry);
     *entry = WORLD_FILE_NONE;
+    set_cloexec(world, process, number, false);
 }
 
-static void install(struct world *world, unsigned process, int number, int file)
+static void install(struct world *world, unsigned process, int number, int file, bool cloexec)
 {
     assert(number >= 0 && number < PROGRAM_FD_LIMIT);
     /* dup2 over a number of the same description takes its new reference before it drops the old
@@ -100,6 +116,7 @@ static void install(struct world *world, unsigned process, int number, int file)
     world->files[file].refs++;
     close_number(world, process, number);
     world->processes[process].files[number] = file;
+    set_cloexec(world, process, number, cloexec);
 }
 
 static int lowest_free(const struct world *world, unsigned process, int from)
@@ -375,6 +392,29 @@ static bool opened_nonblocking(const struct step *step)
     }
 }
 
+/* Whether the numbers that a step makes are closed by execve(2). */
+static bool opened_cloexec(const struct step *step)
+{
+    switch (step->op) {
+    case OP_EPOLL_CREATE1:
+        return step->args[0] & EPOLL_CLOEXEC;
+    case OP_PIPE2:
+        return step->args[0] & O_CLOEXEC;
+    case OP_SOCKETPAIR:
+        return step->args[0] & SOCK_CLOEXEC;
+    case OP_EVENTFD:
+        return step->args[1] & EFD_CLOEXEC;
+    case OP_OPEN:
+        return step->args[1] & O_CLOEXEC;
+    case OP_MEMFD_CREATE:
+        return step->args[0] & MFD_CLOEXEC;
+    case OP_DUP3:
+        return step->args[2] & O_CLOEXEC;
+    default:
+        return false;
+    }
+}
+
 static void apply_open(struct world *world, unsigned index, const struct world_outcome *outcome)
 {
     const struct step *step = &world->program->steps[index];
@@ -387,7 +427,7 @@ static void apply_open(struct world *world, unsigned index, const struct world_o
             continue;
         files[i] = new_file(world, op->outs[i].kind, (int)index, (int)i);
         world->files[files[i]].nonblock = opened_nonblocking(step);
-        install(world, process, outcome->fds[i], files[i]);
+        install(world, process, outcome->fds[i], files[i], opened_cloexec(step));
     }
     if (files[0] >= 0 && files[1] >= 0) {
         world->files[files[0]].peer = files[1];
@@ -404,8 +444,9 @@ static void apply_dup(struct world *world, const struct step *step,
 
     if (file == WORLD_FILE_NONE || number < 0 || number >= PROGRAM_FD_LIMIT)
         return;
-    if (world->processes[process].files[number] != file)
-        install(world, process, number, file);
+    /* dup2 of a number over itself leaves everything as it is. */
+    if (number != world_number(world, step, 0))
+        install(world, process, number, file, opened_cloexec(step));
 }
 
 static void apply_ctl(struct world *world, unsigned index)
@@ -494,10 +535,12 @@ static void apply_close_range(struct world *world, const struct step *step)
     unsigned first = (unsigned)world_number(world, step, 0);
     unsigned last = (unsigned)world_number(world, step, 1);
 
-    if (step->args[2] & CLOSE_RANGE_CLOEXEC)
-        return;
-    for (unsigned number = first; number <= last && number < PROGRAM_FD_LIMIT; number++)
-        close_number(world, process, (int)number);
+    for (unsigned number = first; number <= last && number < PROGRAM_FD_LIMIT; number++) {
+        if ((step->args[2] & CLOSE_RANGE_CLOEXEC) == 0)
+            close_number(world, process, (int)number);
+        else if (world->processes[process].files[number] != WORLD_FILE_NONE)
+            set_cloexec(world, process, (int)number, true);
+    }
 }
 
 static void bind_slots(struct world *world, const struct step *step,

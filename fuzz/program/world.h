@@ -46,7 +46,8 @@ struct world_item {
 
 struct world_process {
     bool alive;
-    int files[PROGRAM_FD_LIMIT]; /* number -> file index or WORLD_FILE_NONE */
+    int files[PROGRAM_FD_LIMIT];           /* number -> file index or WORLD_FILE_NONE */
+    uint8_t cloexec[PROGRAM_FD_LIMIT / 8]; /* a bit a number: execve(2) closes it */
 };
 
 struct world {
@@ -72,6 +73,9 @@ int world_file_of(const struct world *world, unsigned actor, int number);
 
 /* The file that argument `arg` of the step names for the step's actor now, or WORLD_FILE_NONE. */
 int world_file_of_arg(const struct world *world, const struct step *step, unsigned arg);
+
+/* True if `number` is open in the process (the index of its main actor) and execve(2) closes it. */
+bool world_cloexec(const struct world *world, unsigned process, int number);
 
 /* Index of the live item (instance, number, file), or -1. */
 int world_find_item(const struct world *world, int instance, int number, int file);

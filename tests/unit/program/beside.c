@@ -98,6 +98,11 @@ static void assert_open_numbers(struct kernel *kernel, const struct world *world
                 fail_program(world->program, world->program->nsteps - 1u,
                              "fd %d is %s in process %u, not so in the world", number,
                              ours ? "closed" : "open", process);
+            if (ours &&
+                kernel_cloexec(kernel, process, number) != world_cloexec(world, process, number))
+                fail_program(world->program, world->program->nsteps - 1u,
+                             "fd %d of process %u: the world is wrong about its close-on-exec flag",
+                             number, process);
         }
     }
 }
