@@ -83,6 +83,9 @@ static enum difference_kind compare_returned(const struct step *step,
                                                              : DIFFERENCE_RESULT;
     if (native->digest != subject->digest)
         return DIFFERENCE_RESULT;
+    if (native->handled_at != subject->handled_at || native->handler_ret != subject->handler_ret ||
+        native->handler_err != subject->handler_err)
+        return DIFFERENCE_RESULT;
     for (unsigned i = 0; i < op->nouts; i++) {
         if (op->outs[i].kind != FILE_ACTOR && native->fds[i] != subject->fds[i])
             return DIFFERENCE_RESULT;

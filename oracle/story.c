@@ -38,6 +38,19 @@ void story_free(struct story *story)
     }
 }
 
+/* What step k did to others: handlers that it had run, threads that a cancellation ended. */
+static void replay_others(const struct trace *trace, unsigned k, struct world *world)
+{
+    for (unsigned i = 0; i <= k; i++) {
+        if (trace->steps[i].handled_at == (int)k)
+            world_apply_handler(world, i, trace->steps[i].handler_ret);
+    }
+    for (unsigned a = 0; a < trace->program->nactors; a++) {
+        if (trace->cancelled_at[a] == (int)k)
+            world_end_thread(world, a);
+    }
+}
+
 static void replay_side(struct story *story, enum side side)
 {
     const struct trace *trace = story->traces[side];
@@ -47,11 +60,12 @@ static void replay_side(struct story *story, enum side side)
         worlds[k + 1] = worlds[k];
         uint8_t state = trace->steps[k].state;
         /* A step that was skipped or never reached did nothing, not even an exit. */
-        if (state != STEP_DONE && state != STEP_DIED)
-            continue;
-        struct world_outcome outcome;
-        trace_outcome(trace, k, &outcome);
-        world_apply(&worlds[k + 1], k, &outcome);
+        if (state == STEP_DONE || state == STEP_DIED) {
+            struct world_outcome outcome;
+            trace_outcome(trace, k, &outcome);
+            world_apply(&worlds[k + 1], k, &outcome);
+        }
+        replay_others(trace, k, &worlds[k + 1]);
     }
 }
 

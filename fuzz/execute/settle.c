@@ -45,9 +45,10 @@ bool run_watch_actor(struct run *run, unsigned actor)
     return err == 0;
 }
 
-static bool live(const struct run *run, unsigned actor)
+void run_end_actor(struct run *run, unsigned actor)
 {
-    return run->actors[actor].phase == PHASE_IDLE || run->actors[actor].phase == PHASE_BUSY;
+    run->actors[actor].phase = PHASE_ENDED;
+    raw_store(&run->wire->actors[actor].gone, 1);
 }
 
 static bool is_done(const struct run *run, unsigned actor)
@@ -90,7 +91,7 @@ static unsigned known_threads(const struct run *run, unsigned process)
         run->actors[process].phase == PHASE_ENDED; /* the zombie of a main thread that left */
 
     for (unsigned a = 0; a < run->program->nactors; a++)
-        count += live(run, a) && run_process(run, a) == process && !anonymous(run, a);
+        count += run_actor_live(run, a) && run_process(run, a) == process && !anonymous(run, a);
     return count;
 }
 
@@ -100,7 +101,7 @@ static void take_pass(struct run *run, struct run_pass *ret_pass)
     ret_pass->ended = -1;
     for (unsigned a = 0; a < run->program->nactors; a++) {
         struct task_sample *sample = &ret_pass->samples[a];
-        if (!live(run, a))
+        if (!run_actor_live(run, a))
             continue;
         if (anonymous(run, a))
             sample->state = TASK_SLEEPING;
@@ -109,10 +110,13 @@ static void take_pass(struct run *run, struct run_pass *ret_pass)
         else
             task_read_sample(&run->actors[a].watch, sample);
         ret_pass->done[a] = raw_load(&run->wire->actors[a].done);
-        if (sample->state == TASK_ENDED && ret_pass->ended < 0)
-            ret_pass->ended = (int)a;
-        ret_pass->running |= sample->state == TASK_RUNNING;
         unsigned process = run_process(run, a);
+        bool may_end = run->actors[a].mortal || run->execing == (int)process;
+        if (sample->state == TASK_ENDED && !may_end && ret_pass->ended < 0)
+            ret_pass->ended = (int)a;
+        /* A thread that was cancelled is on its way until it is released: its files are open. */
+        ret_pass->running |=
+            sample->state == TASK_RUNNING || (sample->state == TASK_ENDED && run->actors[a].mortal);
         if (sample->threads > known_threads(run, process) &&
             ret_pass->helpers[process].threads == 0) {
             sample_helpers(run, process, &ret_pass->helpers[process]);
@@ -139,6 +143,8 @@ static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
     uint64_t argument;
 
     *ret_number = -1;
+    if (raw_load(&wired->handling))
+        return false;
     if (task_read_syscall(&run->actors[actor].watch, ret_number, &argument) != 0)
         return false;
     if (!step_may_block(step)) /* a sleep that ends by itself is waited for */
@@ -147,6 +153,19 @@ static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
         return *ret_number == SYS_futex && argument >= wired->join_low &&
                argument < wired->join_high;
     return op_sleeps_in(op, *ret_number);
+}
+
+/* True if an actor waits for an order, or sleeps in the call of its step. */
+static bool at_rest(const struct run *run, unsigned actor, long *ret_number)
+{
+    *ret_number = -1;
+    if (run->actors[actor].phase == PHASE_BUSY && !is_done(run, actor))
+        return in_own_call(run, actor, ret_number);
+    if (!run_actor_live(run, actor) || !raw_load(&run->wire->actors[actor].handling))
+        return true;
+    uint64_t argument;
+    (void)task_read_syscall(&run->actors[actor].watch, ret_number, &argument);
+    return false; /* inside a handler, which sleeps nowhere but inside the subject */
 }
 
 /* Whose doing it is that something happened to a process: that of the actor whose turn it is, if it
@@ -217,8 +236,7 @@ static void check_stall(struct run *run, const struct run_pass *pass)
         return;
     for (unsigned a = 0; a < run->program->nactors; a++) {
         long number;
-        if (run->actors[a].phase == PHASE_BUSY && !is_done(run, a) &&
-            !in_own_call(run, a, &number)) {
+        if (!at_rest(run, a, &number)) {
             end_run(run, RUN_HUNG, a, number);
             return;
         }
@@ -239,8 +257,25 @@ static void mark_process_ended(struct run *run, unsigned process, unsigned step)
     run->process_ended[process] = true;
     run->trace->processes[process].ended_at = (int16_t)step;
     for (unsigned a = 0; a < run->program->nactors; a++) {
-        if (live(run, a) && run_process(run, a) == process)
-            run->actors[a].phase = PHASE_ENDED;
+        if (run_actor_live(run, a) && run_process(run, a) == process)
+            run_end_actor(run, a);
+    }
+}
+
+/* Marks the threads that a cancellation has ended, once they are released. */
+static void note_cancelled(struct run *run)
+{
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        unsigned threads;
+        if (!run_actor_live(run, a) || !run->actors[a].mortal ||
+            task_read_state(&run->actors[a].watch, &threads) != TASK_ENDED)
+            continue;
+        if (threads == 0) {
+            run_end_actor(run, a);
+            run->trace->cancelled_at[a] = (int16_t)run->now;
+        }
+        if (process_gone(run, run_process(run, a)))
+            mark_process_ended(run, run_process(run, a), run->now);
     }
 }
 
@@ -292,6 +327,9 @@ static int settle_birth(struct run *run, unsigned actor)
     run->actors[actor].phase = PHASE_BUSY;
     run->actors[actor].step = run->program->actors[actor].born;
     run->actors[actor].order = UINT32_MAX;
+    unsigned parent = run->program->actors[actor].parent;
+    run->actors[actor].table =
+        run_process(run, actor) == actor ? (uint8_t)run->ntables++ : run->actors[parent].table;
     while (run->trace->end == RUN_COMPLETE) {
         uint32_t bell = raw_load(&run->wire->bell);
         if (raw_load(&wired->ready))
@@ -325,7 +363,7 @@ static int settle_end(struct run *run, unsigned actor, unsigned step)
             return 0;
         }
         if (gone && !whole) {
-            run->actors[actor].phase = PHASE_ENDED;
+            run_end_actor(run, actor);
             return 0;
         }
         if (executor_interrupted())
@@ -338,11 +376,64 @@ static int settle_end(struct run *run, unsigned actor, unsigned step)
     }
 }
 
+/* The process is in another image, or not even that if execve failed. */
+static void finish_exec(struct run *run, unsigned actor, unsigned step)
+{
+    run->execing = -1;
+    if (run->wire->results[step].ret != 0)
+        return;
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (a != actor && run_actor_live(run, a) && run_process(run, a) == run_process(run, actor))
+            run_end_actor(run, a);
+    }
+    /* It is the main thread now, by whatever tid it was known. */
+    task_watch_close(&run->actors[actor].watch);
+    run->actors[actor].mortal = false;
+    (void)run_watch_actor(run, actor);
+}
+
+/*
+ * Waits for a new image to say that the step is done, or for the old one to say that there is none.
+ * The thread that calls execve becomes the main thread, whose /proc files show the one that was
+ * before until then: only two looks tell that the process is gone.
+ */
+static int settle_exec(struct run *run, unsigned actor, unsigned step)
+{
+    unsigned process = run_process(run, actor);
+    pid_t pid = run->wire->actors[process].pid;
+
+    run->execing = (int)process;
+    while (run->trace->end == RUN_COMPLETE) {
+        struct run_pass pass;
+        uint32_t bell = raw_load(&run->wire->bell);
+        if (is_done(run, actor))
+            break;
+        executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
+        if (executor_interrupted())
+            return -EINTR;
+        if (process_gone(run, process) && process_gone(run, process) && !is_done(run, actor)) {
+            crash(run, actor);
+            break;
+        }
+        take_pass(run, &pass);
+        if (pass.ended >= 0) {
+            crash(run, (unsigned)pass.ended);
+        } else if (pass.samples[actor].state == TASK_ENDED) {
+            task_watch_close(&run->actors[actor].watch);
+            (void)task_watch_open(&run->actors[actor].watch, pid, pid);
+        } else {
+            check_stall(run, &pass);
+        }
+    }
+    finish_exec(run, actor, step);
+    return 0;
+}
+
 static bool busy_all_blocked(const struct run *run)
 {
     for (unsigned a = 0; a < run->program->nactors; a++) {
         long number;
-        if (run->actors[a].phase == PHASE_BUSY && !is_done(run, a) && !in_own_call(run, a, &number))
+        if (!at_rest(run, a, &number))
             return false;
     }
     return true;
@@ -361,6 +452,7 @@ static int settle_quiescent(struct run *run)
         uint32_t bell = raw_load(&run->wire->bell);
         if (executor_interrupted())
             return -EINTR;
+        note_cancelled(run);
         take_pass(run, &first);
         if (!first.running && first.ended < 0) {
             take_pass(run, &second);
@@ -433,8 +525,13 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
     assert(run->program->steps[first].actor == actor);
     run->stall_armed = false;
     run->turn = actor;
+    run->now = *last;
     if (effect == EFFECT_EXIT || effect == EFFECT_THREAD_EXIT) {
         err = settle_end(run, actor, *last);
+    } else if (effect == EFFECT_EXEC) {
+        err = settle_exec(run, actor, *last);
+    } else if (run->actors[actor].mortal) {
+        err = settle_quiescent(run);
     } else if (may_block(run, first, *last)) {
         bool alone = !anyone_else_busy(run, actor);
         err = alone && done_after_yield(run, actor) ? 0 : settle_quiescent(run);
@@ -447,7 +544,7 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
         take_back(run, actor, last);
     const struct step *step = &run->program->steps[*last];
     effect = op_table[step->op].effect;
-    bool births = effect == EFFECT_FORK || effect == EFFECT_THREAD;
+    bool births = effect == EFFECT_FORK || effect == EFFECT_THREAD || effect == EFFECT_SPAWN;
     if (births && run->wire->results[*last].ret == 0) {
         err = settle_birth(run, step->outs[0]);
         if (err || run->trace->end != RUN_COMPLETE)
@@ -455,8 +552,10 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
     }
     if (run->actors[actor].phase == PHASE_BUSY && is_done(run, actor))
         run->actors[actor].phase = PHASE_IDLE;
-    /* Someone sleeps in a call: only two passes tell whether the step has woken it. */
-    return anyone_else_busy(run, actor) ? settle_quiescent(run) : 0;
+    /* Someone sleeps in a call: only two passes tell whether the step has woken it. A signal wakes
+     * also who waits for orders. */
+    bool wakes = effect == EFFECT_SIGNAL || effect == EFFECT_CANCEL;
+    return wakes || anyone_else_busy(run, actor) ? settle_quiescent(run) : 0;
 }
 
 int run_settle_root(struct run *run)

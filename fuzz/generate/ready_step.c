@@ -369,29 +369,6 @@ static void step_reap(struct ready *ready, const struct step *step, unsigned ind
                     result);
 }
 
-/* The process of a thread that was the last one ends with it. */
-static void end_empty_processes(struct ready *ready)
-{
-    const struct program *program = ready->world.program;
-
-    for (unsigned i = 0; i < program->nactors; i++) {
-        if (program->actors[i].process != i || !ready->world.processes[i].alive)
-            continue;
-        bool alive = false;
-        for (unsigned j = 0; j < program->nactors; j++)
-            alive |= program->actors[j].process == i && ready->world.actors_alive[j];
-        if (alive)
-            continue;
-        for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
-            int file = ready->world.processes[i].files[number];
-            if (file != WORLD_FILE_NONE)
-                ready->world.files[file].refs--;
-            ready->world.processes[i].files[number] = WORLD_FILE_NONE;
-        }
-        ready->world.processes[i].alive = false;
-    }
-}
-
 /* Looks whether a sleeper can go on, and does what it does then. Returns true if it woke. */
 static bool try_wake(struct ready *ready, unsigned index)
 {
@@ -685,7 +662,6 @@ void ready_step(struct ready *ready, unsigned index, struct ready_result *ret_re
     world_apply(&ready->world, index, &outcome);
     for (unsigned i = old_files; i < ready->world.nfiles; i++)
         init_file(ready, step, (int)i);
-    end_empty_processes(ready);
     result.woken = settle(ready);
     released = count_released(ready) - released;
     enum conflict conflict = find_conflict(ready);
