@@ -119,8 +119,8 @@ static void give_order(struct run *run, unsigned first, unsigned last)
         run_watch_actor(run, actor);
         run_watch_actor(run, run_process(run, actor));
     }
-    if (effect == EFFECT_CANCEL)
-        expect_end(run, (unsigned)run->program->steps[first].args[0]);
+    if (op_table[run->program->steps[last].op].effect == EFFECT_CANCEL)
+        expect_end(run, (unsigned)run->program->steps[last].args[0]);
     self->tid = wired->tid;
     raw_store(&run->wire->now, last);
     wired->first = first;

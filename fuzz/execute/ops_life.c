@@ -16,7 +16,8 @@
 
 extern char **environ;
 
-static const char own_image[] = "/proc/self/exe";
+/* Not /proc/self, which is the main thread: that can have left, and has no image then. */
+static const char own_image[] = "/proc/thread-self/exe";
 
 /* What a new image is told on its command line. */
 struct image {

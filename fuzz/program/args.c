@@ -69,7 +69,7 @@ static const struct arg_word words_shut_how[] = {WORD(SHUT_RD), WORD(SHUT_WR), W
 static const struct arg_word words_unshare_flags[] = {WORD(CLONE_FILES), WORDS_END};
 static const struct arg_word words_cancel_type[] = {WORD(PTHREAD_CANCEL_DEFERRED),
                                                     WORD(PTHREAD_CANCEL_ASYNCHRONOUS), WORDS_END};
-static const struct arg_word words_exec_path[] = {{"\"/proc/self/exe\"", EXEC_SELF},
+static const struct arg_word words_exec_path[] = {{"\"/proc/thread-self/exe\"", EXEC_SELF},
                                                   {"\"/dev/null\"", EXEC_NULL},
                                                   {"\"/nonexistent\"", EXEC_MISSING},
                                                   WORDS_END};

@@ -161,7 +161,7 @@ enum {
     BUFFER_BADPTR = 2,
     PATH_NULL = 0, /* "/dev/null" */
     PATH_EXE = 1,  /* "/proc/self/exe" */
-    EXEC_SELF = 0, /* "/proc/self/exe" */
+    EXEC_SELF = 0, /* "/proc/thread-self/exe" */
     EXEC_NULL = 1,
     EXEC_MISSING = 2,
     HANDLER_IGNORE = 0, /* what every process has at first */
