@@ -58,6 +58,10 @@ void op_run_VFORK_EXEC(struct call *call)
     int closed = call_fd(call, 0);
 
     image_prepare(&image, call->wire, call->step->outs[0]);
+    /* As posix_spawn does: the child runs on this thread's stack, and its close is a cancellation
+     * point. */
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     errno = 0;
     pid_t pid = vfork();
     if (pid == 0) {
@@ -69,6 +73,7 @@ void op_run_VFORK_EXEC(struct call *call)
     call_returned(call, pid < 0 ? -1 : 0);
     if (pid > 0)
         note_child(call, pid);
+    pthread_setcancelstate(cancel_state, NULL);
 }
 
 void op_run_POSIX_SPAWN(struct call *call)

@@ -270,12 +270,15 @@ static void note_cancelled(struct run *run)
         if (!run_actor_live(run, a) || !run->actors[a].mortal ||
             task_read_state(&run->actors[a].watch, &threads) != TASK_ENDED)
             continue;
-        if (threads == 0) {
-            run_end_actor(run, a);
-            run->trace->cancelled_at[a] = (int16_t)run->now;
-        }
-        if (process_gone(run, run_process(run, a)))
-            mark_process_ended(run, run_process(run, a), run->now);
+        /* As in settle_end; the child of a cancelled thread is a main thread. */
+        unsigned process = run_process(run, a);
+        bool gone = process_gone(run, process);
+        if (threads > 0 && a != process && !gone)
+            continue;
+        run->trace->cancelled_at[a] = (int16_t)run->now;
+        run_end_actor(run, a);
+        if (gone)
+            mark_process_ended(run, process, run->now);
     }
 }
 
@@ -341,6 +344,12 @@ static int settle_birth(struct run *run, unsigned actor)
     if (run->trace->end == RUN_COMPLETE) {
         run->actors[actor].phase = PHASE_IDLE;
         run->actors[actor].order = 0;
+        /* fork copies the thread, with the cancellation that it has not obeyed yet. */
+        const struct program_actor *born = &run->program->actors[actor];
+        run->actors[actor].mortal = run->actors[born->parent].mortal && actor > 0 &&
+                                    run->program->steps[born->born].op == OP_FORK;
+        if (run->actors[actor].mortal)
+            (void)run_watch_actor(run, actor);
     }
     return 0;
 }

@@ -139,6 +139,34 @@ static void test_asynchronous(void **state)
     }
 }
 
+/* fork copies a thread with the cancellation that it has not obeyed yet; execve does away with it.
+ */
+static void test_fork_copies_it(void **state)
+{
+    static const struct expected lines[] = {
+        {"main: t1 = pthread_create()", "0"},
+        {"main: pthread_cancel(t1)", "0"},
+        {"t1: p1 = fork()", "0"},
+        {"t1: p2 = fork()", "0"},
+        {"t1: p3 = vfork_exec()", "0"},
+        {"p1: t2 = pthread_create()", "0"},
+        {"p1: close(200)", "ends"},
+        {"t2: close(200)", "-1 EBADF"},
+        {"p2: execve(\"/proc/thread-self/exe\")", "0"},
+        {"p2: close(200)", "-1 EBADF"},
+        {"p3: close(200)", "-1 EBADF"},
+        {"t1: close(200)", "ends"},
+        {"main: close(200)", "-1 EBADF"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < REPETITIONS; i++) {
+        const struct trace *trace = EXPECT(executor, lines);
+        assert_int_equal(trace->end, RUN_COMPLETE);
+        assert_int_equal(trace->processes[2].state, PROCESS_ALIVE);
+    }
+}
+
 /* The process of the last thread ends with it, with status 0. */
 static void test_last_thread(void **state)
 {
@@ -162,9 +190,8 @@ static void test_last_thread(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cancellation_points),
-        cmocka_unit_test(test_sleepers_end),
-        cmocka_unit_test(test_asynchronous),
+        cmocka_unit_test(test_cancellation_points), cmocka_unit_test(test_sleepers_end),
+        cmocka_unit_test(test_asynchronous),        cmocka_unit_test(test_fork_copies_it),
         cmocka_unit_test(test_last_thread),
     };
 
