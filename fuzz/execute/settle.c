@@ -85,11 +85,20 @@ static void sample_helpers(const struct run *run, unsigned process, struct task_
     }
 }
 
+/* True for the main thread of a process, which stays as a zombie when it leaves: after execve that
+ * is who called it. */
+static bool is_leader(const struct run *run, unsigned actor)
+{
+    return run->wire->actors[actor].tid == run->wire->actors[actor].pid;
+}
+
 static unsigned known_threads(const struct run *run, unsigned process)
 {
-    unsigned count =
-        run->actors[process].phase == PHASE_ENDED; /* the zombie of a main thread that left */
+    unsigned count = 0;
 
+    for (unsigned a = 0; a < run->program->nactors; a++)
+        count += run->actors[a].phase == PHASE_ENDED && run_process(run, a) == process &&
+                 is_leader(run, a);
     for (unsigned a = 0; a < run->program->nactors; a++)
         count += run_actor_live(run, a) && run_process(run, a) == process && !anonymous(run, a);
     return count;
@@ -273,7 +282,7 @@ static void note_cancelled(struct run *run)
         /* As in settle_end; the child of a cancelled thread is a main thread. */
         unsigned process = run_process(run, a);
         bool gone = process_gone(run, process);
-        if (threads > 0 && a != process && !gone)
+        if (threads > 0 && !is_leader(run, a) && !gone)
             continue;
         run->trace->cancelled_at[a] = (int16_t)run->now;
         run_end_actor(run, a);
@@ -366,7 +375,7 @@ static int settle_end(struct run *run, unsigned actor, unsigned step)
         bool gone = task_read_state(&run->actors[actor].watch, &threads) == TASK_ENDED;
         /* Until it is released its process counts it, and a process whose last thread it was could
          * not be told from one that lives on. The main thread stays as a zombie. */
-        gone &= threads == 0 || actor == process;
+        gone &= threads == 0 || is_leader(run, actor);
         if (process_gone(run, process)) {
             mark_process_ended(run, process, step);
             return 0;
@@ -392,8 +401,11 @@ static void finish_exec(struct run *run, unsigned actor, unsigned step)
     if (run->wire->results[step].ret != 0)
         return;
     for (unsigned a = 0; a < run->program->nactors; a++) {
-        if (a != actor && run_actor_live(run, a) && run_process(run, a) == run_process(run, actor))
+        if (a == actor || run_process(run, a) != run_process(run, actor))
+            continue;
+        if (run_actor_live(run, a))
             run_end_actor(run, a);
+        run->wire->actors[a].tid = 0; /* the main thread's is this actor's now */
     }
     /* It is the main thread now, by whatever tid it was known. */
     task_watch_close(&run->actors[actor].watch);
