@@ -129,10 +129,9 @@ struct file_key story_file(const struct world *world, int file)
     return (struct file_key){.born = world->files[file].born, .out = world->files[file].out};
 }
 
-struct file_key story_file_of(const struct world *world, unsigned process, int number)
+struct file_key story_file_of(const struct world *world, unsigned actor, int number)
 {
-    /* The index of a process is that of its main actor. */
-    return story_file(world, world_file_of(world, process, number));
+    return story_file(world, world_file_of(world, actor, number));
 }
 
 bool file_key_equal(struct file_key a, struct file_key b)
@@ -175,8 +174,8 @@ void story_read_ctl(const struct story *story, unsigned step, struct ctl *ret_ct
         .process = process,
         .epfd = epfd,
         .number = number,
-        .instance = story_file_of(world, process, epfd),
-        .file = story_file_of(world, process, number),
+        .instance = story_file_of(world, call->actor, epfd),
+        .file = story_file_of(world, call->actor, number),
         .events = call->args[3] < 0 ? 0 : (uint32_t)call->args[3],
     };
 }
