@@ -54,6 +54,8 @@ static void test_cancellation_points(void **state)
         {"s0, s1 = socketpair(SOCK_STREAM)", false},
         {"d0 = dup(v0)", false},
         {"d0 = dup2(v0, 200)", false},
+        {"pthread_join(t2)", true},
+        {"fclose(v0)", false},
         {"close_range(v0, v0, 0)", false},
         {"syscall(SYS_close, v0)", false},
         {"shutdown(v0, SHUT_WR)", false},
@@ -73,15 +75,16 @@ static void test_cancellation_points(void **state)
             {"main: v0 = eventfd(1, EFD_NONBLOCK)", "4"},
             {"main: t1 = pthread_create()", "0"},
             {"main: p1 = fork()", "0"},
+            {"main: t2 = pthread_create()", "0"},
             {"main: pthread_cancel(t1)", "0"},
             {call, calls[i].point ? "ends" : NULL},
             {"t1: v9 = eventfd(0, 0)", calls[i].point ? "skipped" : NULL},
         };
         const struct trace *trace = EXPECT(executor, lines);
         assert_int_equal(trace->end, RUN_COMPLETE);
-        assert_int_equal(trace->cancelled_at[1], calls[i].point ? 5 : TRACE_NEVER);
+        assert_int_equal(trace->cancelled_at[1], calls[i].point ? 6 : TRACE_NEVER);
         if (!calls[i].point &&
-            (trace->steps[5].state != STEP_DONE || trace->steps[6].state != STEP_DONE))
+            (trace->steps[6].state != STEP_DONE || trace->steps[7].state != STEP_DONE))
             fail_msg("%s is a cancellation point", calls[i].call);
     }
 }
