@@ -35,6 +35,9 @@ static void copy_world(struct world *to, const struct world *from, unsigned nact
     to->program = from->program;
     memcpy(to->slots, from->slots, nslots * sizeof(to->slots[0]));
     memcpy(to->processes, from->processes, nactors * sizeof(to->processes[0]));
+    /* Any of them can be free, and any in use. */
+    memcpy(to->tables, from->tables, sizeof(to->tables));
+    memcpy(to->actor_tables, from->actor_tables, sizeof(to->actor_tables));
     memcpy(to->actors_alive, from->actors_alive, nactors * sizeof(to->actors_alive[0]));
     to->nfiles = from->nfiles;
     memcpy(to->files, from->files, from->nfiles * sizeof(to->files[0]));

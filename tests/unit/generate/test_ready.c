@@ -431,7 +431,7 @@ static void test_copy_is_complete(void **state)
     (void)state;
     ready_copy(&copy, &ready, program.nactors, program.nslots);
     ctl(0, e, EPOLL_CTL_ADD, v, EPOLLIN);
-    assert_int_equal(ready_count(&ready, copy.world.processes[0].files[3]), 1);
+    assert_int_equal(ready_count(&ready, world_file_of(&copy.world, 0, 3)), 1);
     ready_copy(&ready, &copy, program.nactors, program.nslots);
     program.nsteps--;
     RUN(t, EPOLL_WAIT, S(e), N(16), N(-1));
