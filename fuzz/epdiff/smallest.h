@@ -1,0 +1,68 @@
+/*
+ * The smallest program of each hazard: what is left of a run that meets thousands of divergent
+ * programs. Programs come from an enumeration, where a lower index is a smaller program.
+ *
+ * A quick look costs one run, a close look four more, and a confirmation ten with as many new
+ * servers. So only the smallest program of each quick signature is looked at closely, and only
+ * the smallest of each hazard is confirmed. Which program that is does not depend on the order in
+ * which several workers come by.
+ */
+#ifndef EPDIFF_EPDIFF_SMALLEST_H
+#define EPDIFF_EPDIFF_SMALLEST_H
+
+#include "fuzz/epdiff/findings.h"
+
+/* The divergent programs of one subject with the same signature at the quick look. */
+struct smallest_group {
+    char key[SIGNATURE_MAX + 8]; /* "SUBJECT-INDEX signature" */
+    unsigned subject;
+    uint64_t count;         /* its programs */
+    bool judged, confirmed; /* a program was looked at closely, and confirmed */
+    uint64_t index;         /* of the smallest one that was looked at closely */
+    struct verdict verdict; /* of its close look */
+    UT_hash_handle hh;
+};
+
+struct smallest {
+    pthread_mutex_t lock;
+    struct smallest_group *table;
+};
+
+void smallest_init(struct smallest *smallest);
+void smallest_free(struct smallest *smallest);
+
+/*
+ * Counts a divergence of a quick look. Returns true if the caller is to look closely and then to
+ * call smallest_judge or smallest_dismiss: no smaller program of the group was looked at. Safe from
+ * any thread.
+ */
+bool smallest_note(struct smallest *smallest, unsigned subject, uint64_t index,
+                   const struct verdict *quick);
+
+/*
+ * Takes the verdict of a close look. Returns true if the caller is to confirm it and then to call
+ * smallest_confirm or smallest_dismiss: nothing smaller of its hazard is confirmed. Safe from any
+ * thread.
+ */
+bool smallest_judge(struct smallest *smallest, unsigned subject, uint64_t index,
+                    const struct verdict *quick, const struct verdict *close);
+
+/* It came again every time. Safe from any thread. */
+void smallest_confirm(struct smallest *smallest, unsigned subject, uint64_t index,
+                      const struct verdict *quick);
+
+/* It was no divergence after all: it does not count, and another of the group gets its chance. Safe
+ * from any thread. */
+void smallest_dismiss(struct smallest *smallest, unsigned subject, uint64_t index,
+                      const struct verdict *quick);
+
+/* The smallest program of a hazard under a subject, judged or, if so wanted, confirmed; NULL if
+ * there is none. *ret_count: the programs of all groups of the hazard. When all workers are done.
+ */
+struct smallest_group *smallest_find(const struct smallest *smallest, unsigned subject,
+                                     enum hazard hazard, bool confirmed, uint64_t *ret_count);
+
+/* Different signatures that the groups of a subject have. When all workers are done. */
+unsigned smallest_signatures(const struct smallest *smallest, unsigned subject);
+
+#endif
