@@ -262,45 +262,54 @@ static bool take_next(struct enumerate_command *command, struct enumerate_cursor
     return more;
 }
 
-/* A confirmation that comes again every time, or none. */
-static int confirm(struct enumerate_command *command, struct worker *worker, unsigned subject,
-                   uint64_t index, const struct program *program, const struct verdict *quick,
-                   const char *signature, bool *ret_confirmed, char *ret_why)
+/* A divergent program and the group that it stands for. */
+struct candidate {
+    const char *key;
+    unsigned subject;
+    uint64_t index;
+    const struct program *program;
+};
+
+/* It comes again every time, or it does not count. */
+static int confirm(struct enumerate_command *command, struct worker *worker,
+                   const struct candidate *candidate, const char *signature, bool *ret_confirmed,
+                   char *ret_why)
 {
     unsigned confirmed = 0;
 
-    int err = examine_confirm(worker->examiner, program, subject, signature, EXAMINE_CONFIRMATIONS,
-                              &confirmed, ret_why);
+    int err = examine_confirm(worker->examiner, candidate->program, candidate->subject, signature,
+                              EXAMINE_CONFIRMATIONS, &confirmed, ret_why);
     if (err)
         return err;
     *ret_confirmed = confirmed == EXAMINE_CONFIRMATIONS;
     if (*ret_confirmed)
-        smallest_confirm(&command->smallest, subject, index, quick);
+        smallest_confirm(&command->smallest, candidate->key, candidate->index);
     else
-        smallest_dismiss(&command->smallest, subject, index, quick);
+        smallest_dismiss(&command->smallest, candidate->key, candidate->index);
     return 0;
 }
 
-/* The first program of a quick signature. */
-static int look_closely(struct enumerate_command *command, struct worker *worker, unsigned subject,
-                        uint64_t index, const struct program *program, const struct verdict *quick,
-                        struct summary_counters *results, char *ret_why)
+/* The first program of a group. */
+static int look_closely(struct enumerate_command *command, struct worker *worker,
+                        const struct candidate *candidate, struct summary_counters *results,
+                        char *ret_why)
 {
     struct examination examination;
     bool confirmed = true;
 
-    int err = examine_closely(worker->examiner, program, subject, &examination, ret_why);
+    int err = examine_closely(worker->examiner, candidate->program, candidate->subject,
+                              &examination, ret_why);
     if (err)
         return err;
     if (examination.result != EXAMINED_DIVERGENT) {
-        smallest_dismiss(&command->smallest, subject, index, quick);
+        smallest_dismiss(&command->smallest, candidate->key, candidate->index);
         results->order += examination.result == EXAMINED_ORDER;
         results->unstable += examination.result != EXAMINED_ORDER;
         return 0;
     }
-    if (smallest_judge(&command->smallest, subject, index, quick, &examination.verdict))
-        err = confirm(command, worker, subject, index, program, quick,
-                      examination.verdict.signature, &confirmed, ret_why);
+    if (smallest_judge(&command->smallest, candidate->key, candidate->index, &examination.verdict))
+        err =
+            confirm(command, worker, candidate, examination.verdict.signature, &confirmed, ret_why);
     results->divergent += confirmed;
     results->unstable += !confirmed;
     return err;
@@ -317,14 +326,17 @@ static int judge_subjects(struct enumerate_command *command, struct worker *work
     if (!err && !stable)
         results->unstable++;
     for (unsigned s = 0; !err && stable && s < command->cli.nsubjects; s++) {
-        const struct examination *look = &looks[s];
-        if (look->result == EXAMINED_ORDER && !look->verdict.room)
-            results->order++;
-        else if (look->result == EXAMINED_EQUAL)
+        char key[SMALLEST_KEY_MAX + 1];
+        const struct candidate candidate = {key, s, index, program};
+        if (looks[s].result == EXAMINED_EQUAL)
             continue;
-        else if (smallest_note(&command->smallest, s, index, &look->verdict))
-            err =
-                look_closely(command, worker, s, index, program, &look->verdict, results, ret_why);
+        if (looks[s].result == EXAMINED_ORDER) {
+            results->order++;
+            continue;
+        }
+        smallest_key(s, program, &looks[s].verdict, key);
+        if (smallest_note(&command->smallest, key, s, index))
+            err = look_closely(command, worker, &candidate, results, ret_why);
         else
             results->divergent++;
     }
@@ -382,6 +394,22 @@ static int enumerate_work(struct worker *worker, char *ret_why)
     return err == -EINTR ? 0 : err;
 }
 
+static int settle(struct enumerate_command *command, struct worker *worker,
+                  const struct smallest_group *group, struct program *program, char *ret_why)
+{
+    const struct candidate candidate = {group->key, group->subject, group->index, program};
+    struct enumerate_cursor cursor;
+    bool confirmed;
+
+    enumeration_seek(command->enumeration, group->index, &cursor);
+    int err = enumeration_program(command->enumeration, &cursor, program);
+    if (err) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+        return err;
+    }
+    return confirm(command, worker, &candidate, group->verdict.signature, &confirmed, ret_why);
+}
+
 /*
  * Which programs are confirmed on the way depends on which worker is first. The smallest of each
  * hazard does not: where that one has not been confirmed, it is now.
@@ -390,24 +418,19 @@ static int settle_work(struct worker *worker, char *ret_why)
 {
     struct enumerate_command *command = worker->context;
     struct program *program = malloc(sizeof(*program));
-    int err = program ? 0 : -ENOMEM;
+    int err = 0;
 
+    if (!program) {
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+        return -ENOMEM;
+    }
     for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
         for (unsigned hazard = 0; !err && hazard < HAZARDS; hazard++) {
             struct smallest_group *group;
             uint64_t count;
             while (!err && (group = smallest_find(&command->smallest, s, hazard, false, &count)) &&
                    !group->confirmed) {
-                struct enumerate_cursor cursor;
-                struct verdict quick;
-                bool confirmed;
-                snprintf(quick.signature, sizeof(quick.signature), "%s",
-                         strchr(group->key, ' ') + 1);
-                enumeration_seek(command->enumeration, group->index, &cursor);
-                err = enumeration_program(command->enumeration, &cursor, program);
-                if (!err)
-                    err = confirm(command, worker, s, group->index, program, &quick,
-                                  group->verdict.signature, &confirmed, ret_why);
+                err = settle(command, worker, group, program, ret_why);
             }
         }
     }

@@ -2,6 +2,7 @@
 #include "fuzz/epdiff/smallest.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,39 +25,45 @@ void smallest_free(struct smallest *smallest)
     pthread_mutex_destroy(&smallest->lock);
 }
 
-static struct smallest_group *find(const struct smallest *smallest, unsigned subject,
-                                   const struct verdict *quick)
+void smallest_key(unsigned subject, const struct program *program, const struct verdict *quick,
+                  char ret_key[SMALLEST_KEY_MAX + 1])
 {
-    char key[SIGNATURE_MAX + 8];
+    uint64_t effects = 0;
+
+    for (unsigned i = 0; i < program->nsteps; i++)
+        effects |= UINT64_C(1) << op_table[program->steps[i].op].effect;
+    snprintf(ret_key, SMALLEST_KEY_MAX + 1, "%u %" PRIx64 " %s", subject, effects,
+             quick->signature);
+}
+
+static struct smallest_group *find(const struct smallest *smallest, const char *key)
+{
     struct smallest_group *group;
 
-    snprintf(key, sizeof(key), "%u %s", subject, quick->signature);
     HASH_FIND_STR(smallest->table, key, group);
     return group;
 }
 
-static struct smallest_group *add(struct smallest *smallest, unsigned subject,
-                                  const struct verdict *quick)
+static struct smallest_group *add(struct smallest *smallest, const char *key, unsigned subject)
 {
     struct smallest_group *group = calloc(1, sizeof(*group));
 
     if (!group)
         return NULL;
-    snprintf(group->key, sizeof(group->key), "%u %s", subject, quick->signature);
+    snprintf(group->key, sizeof(group->key), "%s", key);
     group->subject = subject;
     HASH_ADD_STR(smallest->table, key, group);
     return group;
 }
 
-bool smallest_note(struct smallest *smallest, unsigned subject, uint64_t index,
-                   const struct verdict *quick)
+bool smallest_note(struct smallest *smallest, const char *key, unsigned subject, uint64_t index)
 {
     bool wanted = false;
 
     pthread_mutex_lock(&smallest->lock);
-    struct smallest_group *group = find(smallest, subject, quick);
+    struct smallest_group *group = find(smallest, key);
     if (!group)
-        group = add(smallest, subject, quick);
+        group = add(smallest, key, subject);
     if (group) {
         group->count++;
         wanted = !group->judged || index < group->index;
@@ -79,15 +86,16 @@ static struct smallest_group *find_hazard(const struct smallest *smallest, unsig
     return found;
 }
 
-bool smallest_judge(struct smallest *smallest, unsigned subject, uint64_t index,
-                    const struct verdict *quick, const struct verdict *close)
+bool smallest_judge(struct smallest *smallest, const char *key, uint64_t index,
+                    const struct verdict *close)
 {
     bool wanted = false;
 
     pthread_mutex_lock(&smallest->lock);
-    struct smallest_group *group = find(smallest, subject, quick);
+    struct smallest_group *group = find(smallest, key);
     if (group && (!group->judged || index < group->index)) {
-        const struct smallest_group *best = find_hazard(smallest, subject, close->hazard, true);
+        const struct smallest_group *best =
+            find_hazard(smallest, group->subject, close->hazard, true);
         wanted = !best || index < best->index;
         group->judged = true;
         group->confirmed = false;
@@ -98,21 +106,19 @@ bool smallest_judge(struct smallest *smallest, unsigned subject, uint64_t index,
     return wanted;
 }
 
-void smallest_confirm(struct smallest *smallest, unsigned subject, uint64_t index,
-                      const struct verdict *quick)
+void smallest_confirm(struct smallest *smallest, const char *key, uint64_t index)
 {
     pthread_mutex_lock(&smallest->lock);
-    struct smallest_group *group = find(smallest, subject, quick);
+    struct smallest_group *group = find(smallest, key);
     if (group && group->judged && group->index == index)
         group->confirmed = true;
     pthread_mutex_unlock(&smallest->lock);
 }
 
-void smallest_dismiss(struct smallest *smallest, unsigned subject, uint64_t index,
-                      const struct verdict *quick)
+void smallest_dismiss(struct smallest *smallest, const char *key, uint64_t index)
 {
     pthread_mutex_lock(&smallest->lock);
-    struct smallest_group *group = find(smallest, subject, quick);
+    struct smallest_group *group = find(smallest, key);
     if (group) {
         assert(group->count > 0);
         group->count--;

@@ -3,18 +3,22 @@
  * programs. Programs come from an enumeration, where a lower index is a smaller program.
  *
  * A quick look costs one run, a close look four more, and a confirmation ten with as many new
- * servers. So only the smallest program of each quick signature is looked at closely, and only
- * the smallest of each hazard is confirmed. Which program that is does not depend on the order in
- * which several workers come by.
+ * servers. So programs that a quick look cannot tell apart form a group: those with the same quick
+ * signature that are made of the same kinds of operations. Only the smallest program of a group is
+ * looked at closely, and only the smallest of each hazard is confirmed. Which program that is does
+ * not depend on the order in which several workers come by.
  */
 #ifndef EPDIFF_EPDIFF_SMALLEST_H
 #define EPDIFF_EPDIFF_SMALLEST_H
 
 #include "fuzz/epdiff/findings.h"
 
-/* The divergent programs of one subject with the same signature at the quick look. */
+enum {
+    SMALLEST_KEY_MAX = SIGNATURE_MAX + 24,
+};
+
 struct smallest_group {
-    char key[SIGNATURE_MAX + 8]; /* "SUBJECT-INDEX signature" */
+    char key[SMALLEST_KEY_MAX + 1];
     unsigned subject;
     uint64_t count;         /* its programs */
     bool judged, confirmed; /* a program was looked at closely, and confirmed */
@@ -31,30 +35,31 @@ struct smallest {
 void smallest_init(struct smallest *smallest);
 void smallest_free(struct smallest *smallest);
 
+/* The key of the group that a divergent program belongs to by its quick look. */
+void smallest_key(unsigned subject, const struct program *program, const struct verdict *quick,
+                  char ret_key[SMALLEST_KEY_MAX + 1]);
+
 /*
  * Counts a divergence of a quick look. Returns true if the caller is to look closely and then to
  * call smallest_judge or smallest_dismiss: no smaller program of the group was looked at. Safe from
  * any thread.
  */
-bool smallest_note(struct smallest *smallest, unsigned subject, uint64_t index,
-                   const struct verdict *quick);
+bool smallest_note(struct smallest *smallest, const char *key, unsigned subject, uint64_t index);
 
 /*
  * Takes the verdict of a close look. Returns true if the caller is to confirm it and then to call
  * smallest_confirm or smallest_dismiss: nothing smaller of its hazard is confirmed. Safe from any
  * thread.
  */
-bool smallest_judge(struct smallest *smallest, unsigned subject, uint64_t index,
-                    const struct verdict *quick, const struct verdict *close);
+bool smallest_judge(struct smallest *smallest, const char *key, uint64_t index,
+                    const struct verdict *close);
 
 /* It came again every time. Safe from any thread. */
-void smallest_confirm(struct smallest *smallest, unsigned subject, uint64_t index,
-                      const struct verdict *quick);
+void smallest_confirm(struct smallest *smallest, const char *key, uint64_t index);
 
 /* It was no divergence after all: it does not count, and another of the group gets its chance. Safe
  * from any thread. */
-void smallest_dismiss(struct smallest *smallest, unsigned subject, uint64_t index,
-                      const struct verdict *quick);
+void smallest_dismiss(struct smallest *smallest, const char *key, uint64_t index);
 
 /* The smallest program of a hazard under a subject, judged or, if so wanted, confirmed; NULL if
  * there is none. *ret_count: the programs of all groups of the hazard. When all workers are done.
