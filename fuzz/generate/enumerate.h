@@ -11,11 +11,11 @@
 #include "fuzz/program/program.h"
 
 enum {
-    ENUMERATE_OPS_MAX = 6,         /* core operations of one program */
-    ENUMERATE_CORE_MAX = 40,       /* operation instances of the core alphabet */
-    ENUMERATE_INSTANCES_MAX = 512, /* operation instances of all worlds and actors */
-    ENUMERATE_CALL_MAX = 63,       /* characters of one call */
-    ENUMERATE_MENTIONS_MAX = 3,    /* files or instances that one call names */
+    ENUMERATE_OPS_MAX = 6,          /* core operations of one program */
+    ENUMERATE_CORE_MAX = 40,        /* operation instances of the core alphabet */
+    ENUMERATE_INSTANCES_MAX = 2048, /* operation instances of all worlds and actors */
+    ENUMERATE_CALL_MAX = 63,        /* characters of one call */
+    ENUMERATE_MENTIONS_MAX = 3,     /* files or instances that one call names */
 };
 
 /* The actors, as bits. */

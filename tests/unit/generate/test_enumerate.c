@@ -32,7 +32,7 @@ enum {
     IN_CHILD = IN_FORK | IN_FORK_WATCHED | IN_BOTH | IN_BOTH_WATCHED,
     BY_ALL = 7,
     LENGTH_MAX = 3,
-    BRUTE_MAX = 400,
+    BRUTE_MAX = 1000,
     SWAPS = 8, /* files, instances, threads: each swapped or not */
     LINE_MAX_ = 96,
 };
