@@ -272,18 +272,18 @@ struct candidate {
 
 /* It comes again every time, or it does not count. */
 static int confirm(struct enumerate_command *command, struct worker *worker,
-                   const struct candidate *candidate, const char *signature, bool *ret_confirmed,
-                   char *ret_why)
+                   const struct candidate *candidate, const struct verdict *verdict,
+                   bool *ret_confirmed, char *ret_why)
 {
     unsigned confirmed = 0;
 
-    int err = examine_confirm(worker->examiner, candidate->program, candidate->subject, signature,
-                              EXAMINE_CONFIRMATIONS, &confirmed, ret_why);
+    int err = examine_confirm(worker->examiner, candidate->program, candidate->subject,
+                              verdict->signature, EXAMINE_CONFIRMATIONS, &confirmed, ret_why);
     if (err)
         return err;
     *ret_confirmed = confirmed == EXAMINE_CONFIRMATIONS;
     if (*ret_confirmed)
-        smallest_confirm(&command->smallest, candidate->key, candidate->index);
+        smallest_confirm(&command->smallest, candidate->key, candidate->index, verdict);
     else
         smallest_dismiss(&command->smallest, candidate->key, candidate->index);
     return 0;
@@ -308,8 +308,7 @@ static int look_closely(struct enumerate_command *command, struct worker *worker
         return 0;
     }
     if (smallest_judge(&command->smallest, candidate->key, candidate->index, &examination.verdict))
-        err =
-            confirm(command, worker, candidate, examination.verdict.signature, &confirmed, ret_why);
+        err = confirm(command, worker, candidate, &examination.verdict, &confirmed, ret_why);
     results->divergent += confirmed;
     results->unstable += !confirmed;
     return err;
@@ -399,6 +398,7 @@ static int settle(struct enumerate_command *command, struct worker *worker,
 {
     const struct candidate candidate = {group->key, group->subject, group->index, program};
     struct enumerate_cursor cursor;
+    struct examination examination;
     bool confirmed;
 
     enumeration_seek(command->enumeration, group->index, &cursor);
@@ -407,7 +407,16 @@ static int settle(struct enumerate_command *command, struct worker *worker,
         snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
         return err;
     }
-    return confirm(command, worker, &candidate, group->verdict.signature, &confirmed, ret_why);
+    /* Its verdict was not kept, for another program stood for the hazard at the time. */
+    err = examine_closely(worker->examiner, program, group->subject, &examination, ret_why);
+    if (err)
+        return err;
+    if (examination.result != EXAMINED_DIVERGENT ||
+        strcmp(examination.verdict.signature, group->signature->text) != 0) {
+        smallest_dismiss(&command->smallest, group->key, group->index);
+        return 0;
+    }
+    return confirm(command, worker, &candidate, &examination.verdict, &confirmed, ret_why);
 }
 
 /*
@@ -478,7 +487,7 @@ static int report_group(struct enumerate_command *command, const struct smallest
     finding->index = group->index;
     finding->count = count;
     finding->confirmed = true;
-    finding->verdict = group->verdict;
+    finding->verdict = *group->verdict;
     int err = enumeration_program(command->enumeration, &cursor, &finding->program);
     if (!err)
         err = finding_save(finding, &command->cli.subjects[group->subject], command->found_by,

@@ -4,9 +4,10 @@
  *
  * A quick look costs one run, a close look four more, and a confirmation ten with as many new
  * servers. So programs that a quick look cannot tell apart form a group: those with the same quick
- * signature that are made of the same kinds of operations. Only the smallest program of a group is
- * looked at closely, and only the smallest of each hazard is confirmed. Which program that is does
- * not depend on the order in which several workers come by.
+ * signature that make the same kinds of operations; with several actors, in the same order at the
+ * same descriptors. Only the smallest program of a group is looked at closely, and only the
+ * smallest of each hazard is confirmed. Which program that is does not depend on the order in which
+ * several workers come by.
  */
 #ifndef EPDIFF_EPDIFF_SMALLEST_H
 #define EPDIFF_EPDIFF_SMALLEST_H
@@ -17,19 +18,30 @@ enum {
     SMALLEST_KEY_MAX = SIGNATURE_MAX + 24,
 };
 
+/* A signature of a close look: many groups share one. */
+struct smallest_signature {
+    char text[SIGNATURE_MAX + 1];
+    UT_hash_handle hh;
+};
+
 struct smallest_group {
     char key[SMALLEST_KEY_MAX + 1];
     unsigned subject;
     uint64_t count;         /* its programs */
     bool judged, confirmed; /* a program was looked at closely, and confirmed */
     uint64_t index;         /* of the smallest one that was looked at closely */
-    struct verdict verdict; /* of its close look */
+    enum hazard hazard;     /* by its close look */
+    const struct smallest_signature *signature;
+    struct verdict *verdict; /* when it was confirmed */
     UT_hash_handle hh;
 };
 
 struct smallest {
     pthread_mutex_t lock;
     struct smallest_group *table;
+    struct smallest_signature *signatures;
+    /* The lowest index confirmed so far: what comes after it need not be confirmed. */
+    uint64_t confirmed[EXAMINE_SUBJECTS_MAX][HAZARDS];
 };
 
 void smallest_init(struct smallest *smallest);
@@ -54,8 +66,9 @@ bool smallest_note(struct smallest *smallest, const char *key, unsigned subject,
 bool smallest_judge(struct smallest *smallest, const char *key, uint64_t index,
                     const struct verdict *close);
 
-/* It came again every time. Safe from any thread. */
-void smallest_confirm(struct smallest *smallest, const char *key, uint64_t index);
+/* It came again every time; `close` is the verdict. Safe from any thread. */
+void smallest_confirm(struct smallest *smallest, const char *key, uint64_t index,
+                      const struct verdict *close);
 
 /* It was no divergence after all: it does not count, and another of the group gets its chance. Safe
  * from any thread. */
