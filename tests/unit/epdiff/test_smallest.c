@@ -180,6 +180,31 @@ static void test_known_ones_are_only_counted(void **state)
     smallest_free(&smallest);
 }
 
+/* Two workers at one group at the same time: the smaller program stays, whoever is last. */
+static void test_two_workers_in_one_group(void **state)
+{
+    struct verdict small, large;
+    struct smallest smallest;
+    uint64_t count;
+
+    (void)state;
+    smallest_init(&smallest);
+    close_look(0, &small);
+    close_look(0, &large);
+    assert_true(smallest_note(&smallest, "0 a", 0, 5));
+    assert_true(smallest_note(&smallest, "0 a", 0, 3));
+    assert_true(smallest_judge(&smallest, "0 a", 3, &small));
+    assert_false(smallest_judge(&smallest, "0 a", 5, &large));
+    smallest_confirm(&smallest, "0 a", 5, &large);
+    assert_null(smallest_find(&smallest, 0, small.hazard, true, &count));
+    smallest_confirm(&smallest, "0 a", 3, &small);
+    const struct smallest_group *group = smallest_find(&smallest, 0, small.hazard, true, &count);
+    assert_non_null(group);
+    assert_int_equal(group->index, 3);
+    assert_int_equal(count, 2);
+    smallest_free(&smallest);
+}
+
 /* main: close(v); t1: close(v) or close(w). */
 static void make_program(struct program *ret_program, bool same, bool threads)
 {
@@ -226,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_order_does_not_matter),
         cmocka_unit_test(test_what_does_not_come_again_does_not_count),
         cmocka_unit_test(test_known_ones_are_only_counted),
+        cmocka_unit_test(test_two_workers_in_one_group),
         cmocka_unit_test(test_who_meets_whom_matters),
     };
 
