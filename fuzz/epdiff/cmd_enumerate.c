@@ -45,6 +45,7 @@ static const char help[] =
 
 enum {
     STATUS_EVERY_MS = 250,
+    UNSTABLE_SHOWN_MAX = 8, /* unstable programs that are named */
 };
 
 struct enumerate_command {
@@ -60,6 +61,7 @@ struct enumerate_command {
     struct summary_counters counters;
     uint64_t weight, weight_total; /* of the programs run, and of all, for the time left */
     uint64_t status_ms;
+    uint64_t unstable[UNSTABLE_SHOWN_MAX]; /* the first ones, as they came */
     struct smallest smallest;
 };
 
@@ -235,12 +237,15 @@ static void show_progress(const struct enumerate_command *command, const struct 
                 passed / 1000, left);
 }
 
-static void count_program(struct enumerate_command *command, enum enumerate_world world,
+static void count_program(struct enumerate_command *command, const struct enumerate_cursor *cursor,
                           const struct summary_counters *results)
 {
     pthread_mutex_lock(&command->lock);
+    uint64_t unstable = command->counters.unstable;
     summary_add(&command->counters, results);
-    command->weight += world_weight(world);
+    if (command->counters.unstable > unstable && unstable < UNSTABLE_SHOWN_MAX)
+        command->unstable[unstable] = cursor->index;
+    command->weight += world_weight(cursor->world);
     uint64_t now = executor_now_ms();
     bool show = now - command->status_ms >= STATUS_EVERY_MS;
     if (show)
@@ -372,7 +377,7 @@ static int run_program(struct enumerate_command *command, struct worker *worker,
                                    &results.deferred, ret_why);
     }
     if (!err)
-        count_program(command, cursor->world, &results);
+        count_program(command, cursor, &results);
     return err;
 }
 
@@ -524,6 +529,26 @@ static int report_subject(struct enumerate_command *command, unsigned subject)
     return status;
 }
 
+/* Unstable programs are no findings, but somebody will want to look at them. */
+static int report_unstable(const struct enumerate_command *command)
+{
+    uint64_t count = command->counters.unstable;
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < count && i < UNSTABLE_SHOWN_MAX; i++)
+        json_array_append_new(list, json_integer((json_int_t)command->unstable[i]));
+    if (command->cli.json)
+        return show_json_line(json_pack("{s:o}", "unstable", list)) ? STATUS_HARNESS : STATUS_OK;
+    if (count)
+        printf("unstable, see --show:");
+    for (unsigned i = 0; i < count && i < UNSTABLE_SHOWN_MAX; i++)
+        printf(" %" PRIu64, command->unstable[i]);
+    if (count)
+        printf("%s\n\n", count > UNSTABLE_SHOWN_MAX ? " ..." : "");
+    json_decref(list);
+    return STATUS_OK;
+}
+
 /* Counted before, counted while it ran: the two must agree. */
 static int check_count(const struct enumerate_command *command)
 {
@@ -568,6 +593,8 @@ static int enumerate(struct enumerate_command *command)
         if (report_subject(command, s) != STATUS_OK)
             status = STATUS_HARNESS;
     }
+    if (report_unstable(command) != STATUS_OK)
+        status = STATUS_HARNESS;
     if (summary_print(&command->cli, &command->counters, &end) != STATUS_OK)
         status = STATUS_HARNESS;
     if (err)

@@ -165,7 +165,8 @@ int examine_stability(struct examiner *examiner, const struct program *program, 
     struct judge_options strict = {.contract = CONTRACT_EXACT, .strict_order = true};
     struct verdict verdict;
 
-    int err = executor_run(examiner->native, program, 0, examiner->close_native[0], ret_why);
+    int err =
+        executor_run(examiner->native, program, EXECUTE_SHARED, examiner->close_native[0], ret_why);
     if (err)
         return err;
     judge_traces(examiner->native_trace, examiner->close_native[0], &strict, &verdict);
