@@ -33,6 +33,10 @@ static const char help[] =
     "  --contract C    exact (default), or late-error: an error may surface at a later call on the "
     "same epoll fd\n"
     "  --strict-order  the order of events counts too\n"
+    "  --metamorphic   compare each subject with itself, not with native: with flush points "
+    "between "
+    "the steps, and\n"
+    "                  without\n"
     "  --watchdog MS   how long an actor may be stuck inside the subject (default 1000)\n"
     "  -v, --verbose   every finding in full; without it, one of each kind: of each class and "
     "hazard\n"
@@ -74,6 +78,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
                                             {"no-shrink", no_argument, NULL, 'n'},
                                             {"contract", required_argument, NULL, CLI_CONTRACT},
                                             {"strict-order", no_argument, NULL, CLI_STRICT_ORDER},
+                                            {"metamorphic", no_argument, NULL, CLI_METAMORPHIC},
                                             {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             {"verbose", no_argument, NULL, 'v'},
                                             {"json", no_argument, NULL, CLI_JSON},
@@ -293,9 +298,10 @@ static int show_finding(const struct fuzz_command *command, const struct finding
     printf("\n");
     show_wrapped(stdout, finding->verdict.explanation, 118, "  ");
     printf("  signature %s, seen in %" PRIu64
-           " program%s, %u steps shrunk to %u\n  epdiff run %s\n",
+           " program%s, %u steps shrunk to %u\n  epdiff run %s%s\n",
            finding->verdict.signature, finding->count, finding->count == 1 ? "" : "s",
-           finding->original_steps, finding->program.nsteps, path);
+           finding->original_steps, finding->program.nsteps,
+           command->cli.examine.metamorphic ? "--metamorphic " : "", path);
     return STATUS_OK;
 }
 
@@ -344,8 +350,8 @@ static int fuzz(struct fuzz_command *command)
                   strerror(-unfit));
         return STATUS_HARNESS;
     }
-    snprintf(command->found_by, sizeof(command->found_by), "epdiff fuzz --seed %" PRIu64,
-             command->seed);
+    snprintf(command->found_by, sizeof(command->found_by), "epdiff fuzz%s --seed %" PRIu64,
+             command->cli.examine.metamorphic ? " --metamorphic" : "", command->seed);
     command->start_ms = executor_now_ms();
     if (!command->runs)
         command->deadline_ms = command->start_ms + command->seconds * 1000;

@@ -115,6 +115,7 @@ struct model_actor {
     bool woken;     /* asleep, and about to look again */
     bool queued;    /* asleep, and on the wait queue of `file` */
     bool exclusive; /* there as an exclusive waiter */
+    bool pinned;    /* it holds a reference to `file` while it sleeps */
     bool faults;    /* SLEEP_WAIT: the buffer is bad */
     uint8_t sleep;  /* enum model_sleep */
     uint8_t turn;   /* order among the woken */

@@ -199,7 +199,7 @@ static void release_unix(struct model *model, int file)
 
     if (!other->released && !state->datagram) {
         other->shutdown = SHUT_BOTH;
-        if (state->units > 0)
+        if (state->units > 0 && !MISTAKE(NO_RESET))
             other->error = ECONNRESET;
         model_wake(model, peer, 0, 0);
     }
