@@ -270,6 +270,21 @@ int examine_quick(struct examiner *examiner, const struct program *program, unsi
     return 0;
 }
 
+int examine_stability(struct examiner *examiner, const struct program *program, bool *ret_stable,
+                      char *ret_why)
+{
+    struct judge_options strict = {.contract = CONTRACT_EXACT, .strict_order = true};
+    struct verdict verdict;
+
+    int err =
+        executor_run(examiner->native, program, EXECUTE_SHARED, examiner->close_native[0], ret_why);
+    if (err)
+        return err;
+    judge_traces(examiner->native_trace, examiner->close_native[0], &strict, &verdict);
+    *ret_stable = verdict.equal;
+    return 0;
+}
+
 /* Two native runs of one program, both with evidence, and one with flush points if that is what
  * the subject is measured by. *ret_stable: they agree, in the order of events too. */
 static int pass_gate(struct examiner *examiner, const struct program *program, bool *ret_stable,
