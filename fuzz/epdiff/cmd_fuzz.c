@@ -26,6 +26,7 @@ static const char help[] =
     "  --time SEC      stop after so many seconds (default 60)\n"
     "  --runs N        stop after so many programs; the same seed and number give the same "
     "programs and findings\n"
+    "  --stop-at N     stop as soon as N signatures are confirmed, whatever --time and --runs say\n"
     "  --seed N        the seed (default 1)\n"
     "  -j N            workers (default: one a CPU)\n"
     "  --out DIR       where findings go (default findings)\n"
@@ -58,6 +59,7 @@ enum {
 struct fuzz_command {
     struct cli_options cli;
     uint64_t seconds, runs, seed; /* runs 0: until the time is over */
+    uint64_t stop_at;             /* signatures; 0: no end by them */
     const char *folder;
     char found_by[64]; /* for the origin of findings */
     bool shrink, verbose;
@@ -73,6 +75,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
     static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"time", required_argument, NULL, 't'},
                                             {"runs", required_argument, NULL, 'r'},
+                                            {"stop-at", required_argument, NULL, 'a'},
                                             {"seed", required_argument, NULL, 'S'},
                                             {"out", required_argument, NULL, 'o'},
                                             {"no-shrink", no_argument, NULL, 'n'},
@@ -97,6 +100,10 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
             break;
         case 'r':
             status = cli_parse_number("fuzz", "--runs", optarg, 1, UINT64_MAX / 2, &command->runs);
+            break;
+        case 'a':
+            status =
+                cli_parse_number("fuzz", "--stop-at", optarg, 1, UINT32_MAX, &command->stop_at);
             break;
         case 'S':
             status = cli_parse_number("fuzz", "--seed", optarg, 0, UINT64_MAX, &command->seed);
@@ -269,7 +276,8 @@ static int fuzz_work(struct worker *worker, char *ret_why)
         return -ENOMEM;
     }
     for (uint64_t index = worker->index; !err && !workers_stopping(); index += worker->count) {
-        if ((command->runs && index >= command->runs) || time_is_over(command))
+        if ((command->runs && index >= command->runs) || time_is_over(command) ||
+            (command->stop_at && findings_count_confirmed(&command->findings) >= command->stop_at))
             break;
         err = fuzz_program(command, worker, index, program, ret_why);
     }

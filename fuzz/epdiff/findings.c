@@ -114,12 +114,14 @@ unsigned findings_count(struct findings *findings)
     return count;
 }
 
-unsigned findings_count_confirmed(const struct findings *findings)
+unsigned findings_count_confirmed(struct findings *findings)
 {
     unsigned count = 0;
 
+    pthread_mutex_lock(&findings->lock);
     for (const struct finding *finding = findings->table; finding; finding = finding->hh.next)
         count += finding->confirmed;
+    pthread_mutex_unlock(&findings->lock);
     return count;
 }
 

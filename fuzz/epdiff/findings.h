@@ -53,7 +53,7 @@ void findings_sort(struct findings *findings);
 /* Signatures noted so far, confirmed or not. Safe from any thread. */
 unsigned findings_count(struct findings *findings);
 
-unsigned findings_count_confirmed(const struct findings *findings);
+unsigned findings_count_confirmed(struct findings *findings);
 
 /* Says whether findings could be saved in the folder, which need not be there yet, so that nobody
  * learns it at the end of a night. Returns 0 or a negative errno. */
