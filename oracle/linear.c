@@ -237,6 +237,8 @@ static int run_search(struct search *search, struct linear_result *result)
         if (is_whole(problem, &search->nodes[frame->node].done)) {
             result->verdict = LINEAR_OK;
             order_of(search, frame->node, result->order, &result->length);
+            if (problem->accept)
+                problem->accept(problem->context, search->nodes[frame->node].state);
             break;
         }
         if (frame->at == 0 && frame->ncandidates == 0)

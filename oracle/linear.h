@@ -114,7 +114,9 @@ struct linear_problem {
     struct linear_set required;
     const struct linear_model *model;
     void *context;
-    unsigned nodes_max;        /* 0: LINEAR_NODES_MAX */
+    unsigned nodes_max; /* 0: LINEAR_NODES_MAX */
+    /* Told the state behind the order that explains the history; NULL: nobody wants to know. */
+    void (*accept)(void *context, const void *state);
     linear_dead_end *dead_end; /* NULL: nobody wants to know */
 };
 
