@@ -338,8 +338,8 @@ static void say_results(struct inquiry *inquiry)
     if (strcmp(native, subject) == 0)
         text_append(&inquiry->text, " hands out other data than natively");
     else
-        text_append(&inquiry->text, " comes to \"%s\" natively and to \"%s\" under the subject",
-                    native, subject);
+        text_append(&inquiry->text, " comes to \"%s\" natively and to \"%s\" under the %s", native,
+                    subject, inquiry->story->options->computed ? "model" : "subject");
 }
 
 static void say_observation(struct inquiry *inquiry)
@@ -492,7 +492,9 @@ static void explain_plainly(struct inquiry *inquiry)
         text_append(&inquiry->text, "The runs of an empty program end differently.");
         return;
     }
-    text_append(&inquiry->text, "No rule says why: ");
+    text_append(&inquiry->text, inquiry->story->options->computed
+                                    ? "The kernel does not do what the model expects: "
+                                    : "No rule says why: ");
     say_difference(inquiry);
     if (inquiry->culprit >= 0 && inquiry->culprit != (int)inquiry->observer) {
         text_append(&inquiry->text, "; it concerns ");
@@ -541,7 +543,7 @@ void explain_difference(struct story *story, const struct difference *difference
     ret_verdict->hazard = HAZARD_NONE;
     text_init(&inquiry.text, ret_verdict->explanation, sizeof(ret_verdict->explanation));
     bool explained = false;
-    if (replayed && story->program->nsteps > 0) {
+    if (replayed && story->program->nsteps > 0 && !story->options->computed) {
         suspect_find(&inquiry);
         if (inquiry.culprit >= 0 && inquiry.culprit != (int)inquiry.observer && inquiry.astray)
             ret_verdict->class = CLASS_FD_REUSE;

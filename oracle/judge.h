@@ -58,6 +58,7 @@ struct verdict {
 struct judge_options {
     enum contract contract;
     bool strict_order;
+    bool computed; /* the subject's trace is the model's: no hazard is to blame */
 };
 
 /*

@@ -110,7 +110,8 @@ static void show_subject(const struct run_command *command, unsigned index)
 
     switch (examination->result) {
     case EXAMINED_EQUAL:
-        printf("\n%s: equal\n", name);
+        printf("\n%s: equal%s\n", name,
+               examination->beyond ? " as far as the model knows what happens" : "");
         break;
     case EXAMINED_ORDER:
         printf("\n%s: only the order of events differs, from step %u on: allowed, for batching "
@@ -119,12 +120,15 @@ static void show_subject(const struct run_command *command, unsigned index)
         break;
     case EXAMINED_UNSTABLE:
         printf("\n%s: no verdict, two native runs of this program differ from each other\n", name);
+        printf("  One of them: %s\n", examination->opinion);
         break;
     case EXAMINED_DIVERGENT:
         printf("\n%s: ", name);
         show_verdict_title(stdout, &examination->verdict);
         printf("\n");
         show_wrapped(stdout, examination->verdict.explanation, 118, "  ");
+        if (examination->opinion[0])
+            printf("  %s\n", examination->opinion);
         printf("  signature %s; reproduces %u of %u\n", examination->verdict.signature,
                command->confirmed[index], (unsigned)command->rounds);
         break;
@@ -156,10 +160,10 @@ static int show_json(const struct run_command *command)
     for (unsigned i = 0; i < command->cli.nsubjects; i++) {
         const struct examination *examination = &command->examinations[i];
         json_t *line = json_pack(
-            "{s:s, s:s, s:s, s:o, s:i, s:i, s:o, s:o}", "program", command->document.name,
+            "{s:s, s:s, s:s, s:o, s:s, s:i, s:i, s:o, s:o}", "program", command->document.name,
             "subject", command->cli.subjects[i].name, "result", result_name(examination->result),
-            "verdict", show_verdict_json(&examination->verdict), "reproduced",
-            (int)command->confirmed[i], "rounds", (int)command->rounds, "native",
+            "verdict", show_verdict_json(&examination->verdict), "model", examination->opinion,
+            "reproduced", (int)command->confirmed[i], "rounds", (int)command->rounds, "native",
             show_trace_json(command->native), "subject_trace", show_trace_json(command->traces[i]));
         if (show_json_line(line) != 0)
             return STATUS_HARNESS;

@@ -10,6 +10,20 @@ static const char help[] = "usage: epdiff subjects\n\n"
                            "preload:PATH stands for any shared library that is to be preloaded: "
                            "your own batching layer.\n";
 
+/* What the model has found out about the running kernel. */
+static void print_model(void)
+{
+    const struct model_facts *facts;
+    char text[MODEL_FACTS_LINE_MAX + 1];
+
+    if (opinion_facts(&facts, text, sizeof(text)) != 0) {
+        printf("%-24s no: %s\n", "model", text);
+        return;
+    }
+    (void)model_facts_print(facts, text, sizeof(text));
+    printf("%-24s yes: %s\n", "model", text);
+}
+
 static void print_subject(const char *name, const char *why)
 {
     struct subject subject;
@@ -19,6 +33,10 @@ static void print_subject(const char *name, const char *why)
 
     if (why[0]) {
         printf("%-24s no: %s\n", name, why);
+        return;
+    }
+    if (strcmp(name, "model") == 0) {
+        print_model();
         return;
     }
     if (strcmp(name, "preload:PATH") == 0) {

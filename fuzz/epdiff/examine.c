@@ -11,6 +11,7 @@
 
 struct examiner {
     struct examine_options options;
+    const struct model_facts *facts;
     unsigned nsubjects;
     struct subject subjects[EXAMINE_SUBJECTS_MAX];
     struct subject native_subject;
@@ -20,7 +21,8 @@ struct examiner {
     struct trace *quick_trace;  /* of examine_quick */
     struct trace *close_native[2];
     struct trace *close_subject;
-    struct program roomy; /* a program with more room in one wait */
+    struct trace *model_trace; /* room for what the model expects */
+    struct program roomy;      /* a program with more room in one wait */
 };
 
 static int start_executors(struct examiner *examiner, char *ret_why)
@@ -28,9 +30,44 @@ static int start_executors(struct examiner *examiner, char *ret_why)
     const struct executor_options *options = &examiner->options.executor;
 
     int err = executor_start(&examiner->native_subject, options, &examiner->native, ret_why);
-    for (unsigned i = 0; !err && i < examiner->nsubjects; i++)
-        err = executor_start(&examiner->subjects[i], options, &examiner->executors[i], ret_why);
+    for (unsigned i = 0; !err && i < examiner->nsubjects; i++) {
+        if (examiner->subjects[i].kind != SUBJECT_MODEL)
+            err = executor_start(&examiner->subjects[i], options, &examiner->executors[i], ret_why);
+    }
     return err;
+}
+
+static bool is_model(const struct examiner *examiner, unsigned subject)
+{
+    return examiner->subjects[subject].kind == SUBJECT_MODEL;
+}
+
+/*
+ * The trace of a subject: run, or computed along `native` by the model, which follows it wherever
+ * the kernel leaves a choice. *ret_beyond: the model has nothing to say about a part of it.
+ */
+static int subject_trace(struct examiner *examiner, const struct program *program, unsigned subject,
+                         unsigned flags, const struct trace *native, struct trace *ret_trace,
+                         bool *ret_beyond, char *ret_why)
+{
+    struct model_verdict verdict;
+
+    *ret_beyond = false;
+    if (!is_model(examiner, subject))
+        return executor_run(examiner->executors[subject], program, flags, ret_trace, ret_why);
+    int err = model_follow(examiner->facts, native, ret_trace, &verdict);
+    if (err)
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+    *ret_beyond = !err && verdict.beyond;
+    return err;
+}
+
+static struct judge_options judge_options_for(const struct examiner *examiner, unsigned subject)
+{
+    struct judge_options options = examiner->options.judge;
+
+    options.computed = is_model(examiner, subject);
+    return options;
 }
 
 int examiner_start(const struct subject *subjects, unsigned nsubjects,
@@ -53,8 +90,12 @@ int examiner_start(const struct subject *subjects, unsigned nsubjects,
     examiner->close_native[0] = trace_new();
     examiner->close_native[1] = trace_new();
     examiner->close_subject = trace_new();
-    if (!err && (!examiner->native_trace || !examiner->quick_trace || !examiner->close_native[0] ||
-                 !examiner->close_native[1] || !examiner->close_subject)) {
+    examiner->model_trace = trace_new();
+    if (!err)
+        err = opinion_facts(&examiner->facts, ret_why, EXECUTE_WHY_MAX + 1);
+    if (!err &&
+        (!examiner->native_trace || !examiner->quick_trace || !examiner->close_native[0] ||
+         !examiner->close_native[1] || !examiner->close_subject || !examiner->model_trace)) {
         snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
         err = -ENOMEM;
     }
@@ -80,6 +121,7 @@ void examiner_stop(struct examiner *examiner)
     trace_free(examiner->close_native[0]);
     trace_free(examiner->close_native[1]);
     trace_free(examiner->close_subject);
+    trace_free(examiner->model_trace);
     free(examiner);
 }
 
@@ -104,14 +146,15 @@ int examine_quick(struct examiner *examiner, const struct program *program, unsi
 {
     struct examination *examination = ret_examination;
 
-    int err =
-        executor_run(examiner->executors[subject], program, 0, examiner->quick_trace, ret_why);
+    struct judge_options judge = judge_options_for(examiner, subject);
+
+    int err = subject_trace(examiner, program, subject, 0, examiner->native_trace,
+                            examiner->quick_trace, &examination->beyond, ret_why);
     if (err)
         return err;
     examination->native = examiner->native_trace;
     examination->subject = examiner->quick_trace;
-    judge_traces(examination->native, examination->subject, &examiner->options.judge,
-                 &examination->verdict);
+    judge_traces(examination->native, examination->subject, &judge, &examination->verdict);
     examination->result = result_of(&examination->verdict);
     return 0;
 }
@@ -168,23 +211,32 @@ int examine_closely(struct examiner *examiner, const struct program *program, un
                     struct examination *ret_examination, char *ret_why)
 {
     struct examination *examination = ret_examination;
+    struct judge_options judge = judge_options_for(examiner, subject);
     bool stable;
 
     int err = pass_gate(examiner, program, &stable, ret_why);
     if (!err)
-        err = executor_run(examiner->executors[subject], program, EXECUTE_EVIDENCE,
-                           examiner->close_subject, ret_why);
+        err = subject_trace(examiner, program, subject, EXECUTE_EVIDENCE, examiner->close_native[0],
+                            examiner->close_subject, &examination->beyond, ret_why);
     if (err)
         return err;
     examination->native = examiner->close_native[0];
     examination->subject = examiner->close_subject;
-    judge_traces(examination->native, examination->subject, &examiner->options.judge,
-                 &examination->verdict);
+    judge_traces(examination->native, examination->subject, &judge, &examination->verdict);
+    examination->opinion[0] = '\0';
+    if (!is_model(examiner, subject) && (!stable || !examination->verdict.equal)) {
+        err = opinion_say(examiner->facts, examination->native, examiner->model_trace,
+                          examination->opinion);
+        if (err) {
+            snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+            return err;
+        }
+    }
     if (!stable) {
         examination->result = EXAMINED_UNSTABLE;
         return 0;
     }
-    if (examination->verdict.room) {
+    if (examination->verdict.room && !is_model(examiner, subject)) {
         err = look_with_room(examiner, program, subject, &examination->verdict, ret_why);
         if (err)
             return err;
@@ -211,14 +263,19 @@ int examine_confirm(struct examiner *examiner, const struct program *program, un
                     const char *signature, unsigned rounds, unsigned *ret_confirmed, char *ret_why)
 {
     struct judge_options strict = {.contract = CONTRACT_EXACT, .strict_order = true};
+    struct judge_options judge = judge_options_for(examiner, subject);
     struct verdict verdict;
     unsigned confirmed = 0;
+    bool beyond;
 
     *ret_confirmed = 0;
     for (unsigned round = 0; round < rounds; round++) {
         struct trace *native = examiner->close_native[round > 0];
         int err = run_fresh(&examiner->native_subject, examiner, program, native, ret_why);
-        if (!err)
+        if (!err && is_model(examiner, subject))
+            err = subject_trace(examiner, program, subject, 0, native, examiner->close_subject,
+                                &beyond, ret_why);
+        else if (!err)
             err = run_fresh(&examiner->subjects[subject], examiner, program,
                             examiner->close_subject, ret_why);
         if (err)
@@ -226,7 +283,7 @@ int examine_confirm(struct examiner *examiner, const struct program *program, un
         judge_traces(examiner->close_native[0], native, &strict, &verdict);
         if (!verdict.equal)
             return 0;
-        judge_traces(native, examiner->close_subject, &examiner->options.judge, &verdict);
+        judge_traces(native, examiner->close_subject, &judge, &verdict);
         confirmed += !verdict.equal && strcmp(verdict.signature, signature) == 0;
     }
     *ret_confirmed = confirmed;
@@ -290,6 +347,9 @@ int examine_deferral(struct examiner *examiner, const struct program *program, u
 {
     struct trace *native = examiner->close_native[0];
     struct world world;
+
+    if (is_model(examiner, subject))
+        return 0; /* it defers nothing */
 
     int err = executor_run(examiner->native, program, EXECUTE_EVIDENCE, native, ret_why);
     if (!err)

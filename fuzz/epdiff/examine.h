@@ -8,6 +8,7 @@
 #ifndef EPDIFF_EPDIFF_EXAMINE_H
 #define EPDIFF_EPDIFF_EXAMINE_H
 
+#include "fuzz/epdiff/opinion.h"
 #include "fuzz/execute/execute.h"
 #include "oracle/judge.h"
 
@@ -38,6 +39,9 @@ struct examination {
     struct verdict verdict;
     const struct trace *native;
     const struct trace *subject;
+    bool beyond; /* subject model: it has nothing to say about a part of the program */
+    char opinion[OPINION_MAX + 1]; /* examine_closely: what the model says of the native run; empty
+                                      if both runs are equal */
 };
 
 /*

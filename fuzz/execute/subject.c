@@ -102,6 +102,11 @@ int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, 
         strcpy(subject->name, "native");
         return 0;
     }
+    if (strcmp(name, "model") == 0) {
+        subject->kind = SUBJECT_MODEL;
+        strcpy(subject->name, "model");
+        return 0;
+    }
     if (strncmp(name, "shim:", 5) == 0)
         return parse_shim(subject, name + 5, ret_why, size);
     if (strncmp(name, "preload:", 8) == 0) {
@@ -115,7 +120,7 @@ int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, 
         return set_library(subject, name + 8, ret_why, size);
     }
     snprintf(ret_why, size,
-             "unknown subject '%.100s', expected native, shim:POLICY+BACKEND or preload:PATH",
+             "unknown subject '%.100s', expected native, model, shim:POLICY+BACKEND or preload:PATH",
              name);
     return -EINVAL;
 }
@@ -139,6 +144,8 @@ const char *subject_list(unsigned index, char *ret_why, size_t size)
     ret_why[0] = '\0';
     if (index == 0)
         return "native";
+    if (--index == 0)
+        return "model";
     if (--index < nshims) {
         snprintf(name, sizeof(name), "shim:%s+%s", policies[index / nbackends],
                  backends[index % nbackends]);

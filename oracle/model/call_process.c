@@ -1,0 +1,189 @@
+/* Processes and threads: how they begin and end, and who waits for that. */
+#include "oracle/model/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static int free_table(struct model *model)
+{
+    for (unsigned i = 0; i < model->ntables; i++) {
+        if (model->tables[i].users == 0)
+            return (int)i;
+    }
+    assert(model->ntables < MODEL_TABLES_MAX);
+    return (int)model->ntables++;
+}
+
+/* dup_fd: the same descriptions under the same numbers. */
+static int copy_table(struct model *model, int from)
+{
+    int index = free_table(model);
+    struct model_table *table = &model->tables[index];
+
+    *table = model->tables[from];
+    table->users = 1;
+    for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+        if (table->files[number] != MODEL_NONE)
+            model_ref(model, table->files[number]);
+    }
+    return index;
+}
+
+void model_call_FORK(struct model *model)
+{
+    unsigned child = model->step->outs[0];
+    struct model_actor *self = model_self(model);
+    struct model_actor *actor = &model->actors[child];
+
+    actor->table = (int8_t)copy_table(model, self->table);
+    actor->born = actor->alive = true;
+    model->processes[child].born = model->processes[child].alive = true;
+    model->processes[child].parent = self->process;
+    model_return_value(model, 0);
+}
+
+void model_call_PTHREAD_CREATE(struct model *model)
+{
+    unsigned thread = model->step->outs[0];
+    struct model_actor *self = model_self(model);
+
+    model->actors[thread].born = model->actors[thread].alive = true;
+    model->actors[thread].table = self->table;
+    model->tables[self->table].users++;
+    model_return_value(model, 0);
+}
+
+static void end_actor(struct model *model, unsigned index)
+{
+    struct model_actor *actor = &model->actors[index];
+
+    actor->alive = false;
+    if (actor->sleep != SLEEP_NONE)
+        model_awake(model, index);
+    model_table_leave(model, index);
+}
+
+void model_end_process(struct model *model, unsigned process, int status)
+{
+    struct model_process *self = &model->processes[process];
+
+    self->alive = false;
+    self->status = (int16_t)status;
+    self->ended_at = (int16_t)model->index;
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        if (model->actors[i].alive && model->actors[i].process == (int)process)
+            end_actor(model, i);
+    }
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        if (model->processes[i].parent == (int)process)
+            model->processes[i].parent = MODEL_NONE;
+    }
+    model_wake_for_end(model);
+}
+
+static void exit_process(struct model *model)
+{
+    model->report->fate = MODEL_DIED;
+    model_end_process(model, (unsigned)model_self(model)->process, (int)model_arg(model, 0) & 0xff);
+}
+
+void model_call_EXIT(struct model *model)
+{
+    exit_process(model);
+}
+
+void model_call_UNDERSCORE_EXIT(struct model *model)
+{
+    exit_process(model);
+}
+
+/* The last thread to end takes its process with it. */
+void model_call_PTHREAD_EXIT(struct model *model)
+{
+    unsigned index = model->step->actor;
+    unsigned process = (unsigned)model_self(model)->process;
+
+    model->report->fate = MODEL_DIED;
+    end_actor(model, index);
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        if (model->actors[i].alive && model->actors[i].process == (int)process) {
+            model_wake_for_end(model);
+            return;
+        }
+    }
+    model_end_process(model, process, 0);
+}
+
+bool model_reap(struct model *model, unsigned step, unsigned child)
+{
+    struct model_process *process = &model->processes[child];
+
+    if (process->reaped) {
+        (void)model_return_of(model, step, -1, ECHILD);
+        return true;
+    }
+    if (process->alive)
+        return false;
+    process->reaped = true;
+    (void)model_return_of(model, step, process->status, 0);
+    return true;
+}
+
+void model_call_WAITPID(struct model *model)
+{
+    unsigned child = (unsigned)model_arg(model, 0);
+    int64_t options = model_arg(model, 1);
+    const struct model_process *process = &model->processes[child];
+
+    if (options & ~(int64_t)WNOHANG) {
+        model_beyond(model, "waitpid with options that the model does not know");
+        return;
+    }
+    if (!process->born || process->reaped || process->parent != model_self(model)->process) {
+        model_return_error(model, ECHILD);
+        return;
+    }
+    if (model_reap(model, model->index, child))
+        return;
+    if (options & WNOHANG)
+        model_return_value(model, TRACE_STILL_ALIVE);
+    else
+        model_sleep(model, SLEEP_ACTOR, MODEL_NONE)->actor = (int16_t)child;
+}
+
+void model_joined(struct model *model, unsigned step, unsigned thread)
+{
+    model->joined[thread] = true;
+    (void)model_return_of(model, step, 0, 0);
+}
+
+/* The executor refuses what would be undefined behaviour; glibc finds out about the rest. */
+void model_call_PTHREAD_JOIN(struct model *model)
+{
+    unsigned self = model->step->actor;
+    unsigned thread = (unsigned)model_arg(model, 0);
+    const struct model_actor *joined = &model->actors[thread];
+
+    if (joined->process != model_self(model)->process || !joined->born || model->joined[thread] ||
+        thread == self) {
+        model_return_error(model, ESRCH);
+        return;
+    }
+    if (joined->sleep == SLEEP_ACTOR && joined->actor == (int)self &&
+        op_table[model->program->steps[joined->step].op].effect == EFFECT_JOIN) {
+        model_return_error(model, EDEADLK);
+        return;
+    }
+    if (model->joiner[thread] != MODEL_NONE) {
+        model_return_error(model, EINVAL);
+        return;
+    }
+    if (!joined->alive) {
+        model_joined(model, model->index, thread);
+        return;
+    }
+    model->joiner[thread] = (int8_t)self;
+    model_sleep(model, SLEEP_ACTOR, MODEL_NONE)->actor = (int16_t)thread;
+}

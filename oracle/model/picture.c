@@ -1,0 +1,156 @@
+/* What a state looks like from outside: interest lists and descriptor tables. */
+#include "oracle/model/picture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* /proc shows a process by the first of its threads that lives. */
+static const struct model_table *table_of_process(const struct model *model, unsigned process)
+{
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        const struct model_actor *actor = &model->actors[i];
+        if (actor->alive && actor->process == (int)process)
+            return &model->tables[actor->table];
+    }
+    return NULL;
+}
+
+static int compare_items(const void *left, const void *right)
+{
+    const struct trace_item *a = left;
+    const struct trace_item *b = right;
+
+    if (a->number != b->number)
+        return a->number < b->number ? -1 : 1;
+    return a->data < b->data ? -1 : a->data > b->data;
+}
+
+static void append_list(const struct model *model, unsigned step, unsigned process, int number,
+                        struct trace *trace)
+{
+    const struct model_table *table = table_of_process(model, process);
+
+    if (!table || number < 0 || number >= PROGRAM_FD_LIMIT || table->files[number] == MODEL_NONE)
+        return;
+    for (unsigned i = trace->nsnapshots; i > 0; i--) {
+        const struct trace_snapshot *earlier = &trace->snapshots[i - 1];
+        if (earlier->step != (int)step)
+            break;
+        if (earlier->process == process && earlier->number == number)
+            return;
+    }
+    if (trace->nsnapshots == TRACE_SNAPSHOTS_MAX ||
+        trace->nitems + model->nitems > TRACE_ITEMS_MAX) {
+        trace->truncated = true;
+        return;
+    }
+    struct trace_snapshot *snapshot = &trace->snapshots[trace->nsnapshots++];
+    *snapshot = (struct trace_snapshot){.step = (int16_t)step,
+                                        .process = (uint8_t)process,
+                                        .number = number,
+                                        .first = (uint16_t)trace->nitems};
+    for (unsigned i = 0; i < model->nitems; i++) {
+        const struct model_item *item = &model->items[i];
+        if (item->instance == table->files[number])
+            trace->items[trace->nitems++] = (struct trace_item){
+                .number = item->number, .events = item->events, .data = (uint64_t)item->data};
+    }
+    snapshot->nitems = (uint16_t)(trace->nitems - snapshot->first);
+    qsort(&trace->items[snapshot->first], snapshot->nitems, sizeof(trace->items[0]), compare_items);
+}
+
+static bool read_behind(const struct model *model, unsigned step, const struct model_report *report,
+                        unsigned waited)
+{
+    const struct model_actor *actor = &model->actors[model->program->steps[waited].actor];
+
+    if (op_table[model->program->steps[waited].op].effect != EFFECT_WAIT)
+        return false;
+    for (unsigned i = 0; i < report->nreturns; i++) {
+        if (report->returns[i].step == waited)
+            return true;
+    }
+    return waited == step && report->fate == MODEL_ASLEEP && actor->sleep != SLEEP_NONE &&
+           actor->step == (int)waited;
+}
+
+void model_picture_lists(const struct model *model, unsigned step,
+                         const struct model_report *report, struct trace *trace)
+{
+    for (unsigned i = 0; i <= step; i++) {
+        const struct step *waited = &model->program->steps[i];
+        if (!read_behind(model, step, report, i))
+            continue;
+        unsigned process = (unsigned)model->actors[waited->actor].process;
+        int number =
+            waited->tags[0] == TAG_SLOT ? model->slots[waited->args[0]] : (int)waited->args[0];
+        if (model->processes[process].alive)
+            append_list(model, step, process, number, trace);
+    }
+}
+
+/* What tells the /proc link targets of two files apart. */
+struct target {
+    int kind;
+    int file;
+};
+
+static struct target target_of(const struct model *model, int file)
+{
+    const struct model_file *state = &model->files[file];
+
+    switch (state->kind) {
+    case FILE_PIPE_READ:
+    case FILE_PIPE_WRITE:
+        return (struct target){FILE_PIPE_READ, state->peer < file ? state->peer : file};
+    case FILE_PATH:
+        return (struct target){FILE_PATH, state->executable};
+    default:
+        return (struct target){state->kind, model_kind_of(model, file)->shares_target ? 0 : file};
+    }
+}
+
+static void append_number(const struct model *model, unsigned process, int number, int file,
+                          struct target *targets, struct trace *trace)
+{
+    const struct model_kind *kind = model_kind_of(model, file);
+
+    if (trace->nfds == TRACE_FDS_MAX) {
+        trace->truncated = true;
+        return;
+    }
+    struct trace_fd *fd = &trace->fds[trace->nfds];
+    const char *what = kind->what                      ? kind->what
+                       : model->files[file].executable ? "file"
+                                                       : "/dev/null";
+    memset(fd, 0, sizeof(*fd));
+    fd->process = (uint8_t)process;
+    fd->number = number;
+    snprintf(fd->what, sizeof(fd->what), "%s", what);
+    targets[trace->nfds] = target_of(model, file);
+    fd->identity = (uint16_t)trace->nfds;
+    for (unsigned i = 0; i < trace->nfds; i++) {
+        if (targets[i].kind == targets[trace->nfds].kind &&
+            targets[i].file == targets[trace->nfds].file) {
+            fd->identity = trace->fds[i].identity;
+            break;
+        }
+    }
+    trace->nfds++;
+}
+
+void model_picture_tables(const struct model *model, struct trace *trace)
+{
+    struct target targets[TRACE_FDS_MAX];
+
+    for (unsigned p = 0; p < model->program->nactors; p++) {
+        const struct model_table *table = table_of_process(model, p);
+        if (model->program->actors[p].process != p || !model->processes[p].alive || !table)
+            continue;
+        for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+            if (table->files[number] != MODEL_NONE)
+                append_number(model, p, number, table->files[number], targets, trace);
+        }
+    }
+}

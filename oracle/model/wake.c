@@ -1,0 +1,145 @@
+/*
+ * Wait queues. A file's queue holds the items that watch it and the actors that sleep on it: plain
+ * entries in front, the latest first, exclusive ones behind, in order (rule 22). An instance has a
+ * second queue, of those who sleep in epoll_wait.
+ */
+#include "oracle/model/state.h"
+
+#include <assert.h>
+#include <sys/epoll.h>
+
+int32_t model_place_front(struct model *model)
+{
+    return --model->front;
+}
+
+int32_t model_place_back(struct model *model)
+{
+    return ++model->back;
+}
+
+/* An entry of a wait queue: an item, or an actor. */
+struct entry {
+    int32_t place;
+    int item;
+    int actor;
+};
+
+static void wake_actor(struct model *model, unsigned index)
+{
+    struct model_actor *actor = &model->actors[index];
+
+    if (actor->woken)
+        return;
+    actor->woken = true;
+    actor->turn = (uint8_t)model->turns++;
+}
+
+static bool sleeps_on(const struct model_actor *actor, int file)
+{
+    return actor->queued && actor->file == file &&
+           (actor->sleep == SLEEP_POLL || actor->sleep == SLEEP_READ ||
+            actor->sleep == SLEEP_WRITE);
+}
+
+/* The entry that comes next behind `place`; false if there is none. */
+static bool next_entry(const struct model *model, int file, int32_t place, struct entry *ret_entry)
+{
+    bool found = false;
+
+    for (unsigned i = 0; i < model->nitems; i++) {
+        const struct model_item *item = &model->items[i];
+        if (item->file != file || item->place <= place || (found && item->place > ret_entry->place))
+            continue;
+        *ret_entry = (struct entry){.place = item->place, .item = (int)i, .actor = MODEL_NONE};
+        found = true;
+    }
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        const struct model_actor *actor = &model->actors[i];
+        if (!sleeps_on(actor, file) || actor->place <= place ||
+            (found && actor->place > ret_entry->place))
+            continue;
+        *ret_entry = (struct entry){.place = actor->place, .item = MODEL_NONE, .actor = (int)i};
+        found = true;
+    }
+    return found;
+}
+
+/* Returns true if the entry was an exclusive one and takes a wakeup. */
+static bool wake_entry(struct model *model, const struct entry *entry, uint32_t key)
+{
+    if (entry->item != MODEL_NONE)
+        return model_item_callback(model, (unsigned)entry->item, key) &&
+               model->items[entry->item].exclusive;
+    struct model_actor *actor = &model->actors[entry->actor];
+    /* pollwake looks at the key, autoremove_wake_function does not. */
+    if (actor->sleep == SLEEP_POLL && key != 0 && (key & actor->mask) == 0)
+        return false;
+    wake_actor(model, (unsigned)entry->actor);
+    if (actor->sleep != SLEEP_POLL)
+        actor->queued = false;
+    return actor->exclusive;
+}
+
+/*
+ * Between two wakeups of one call somebody who was woken by the first can run already: whether he
+ * does is the scheduler's choice.
+ */
+static void maybe_yield(struct model *model)
+{
+    bool anyone = false;
+
+    if (model->atomic > 0)
+        return;
+    for (unsigned i = 0; i < model->program->nactors; i++)
+        anyone |= model->actors[i].woken;
+    if (anyone && model_choose(model, 2) == 1)
+        model_settle(model);
+}
+
+void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive)
+{
+    struct entry entry = {.place = 0, .item = MODEL_NONE, .actor = MODEL_NONE};
+    int32_t place = INT32_MIN;
+
+    maybe_yield(model);
+    model->atomic++;
+    while (next_entry(model, file, place, &entry)) {
+        place = entry.place;
+        if (wake_entry(model, &entry, key) && exclusive > 0 && --exclusive == 0)
+            break;
+    }
+    model->atomic--;
+}
+
+static bool waits_on(const struct model_actor *actor, int instance)
+{
+    return actor->sleep == SLEEP_WAIT && actor->queued && actor->file == instance;
+}
+
+bool model_has_waiter(const struct model *model, int instance)
+{
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        if (waits_on(&model->actors[i], instance))
+            return true;
+    }
+    return false;
+}
+
+void model_wake_waiter(struct model *model, int instance)
+{
+    int next = MODEL_NONE;
+
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        const struct model_actor *actor = &model->actors[i];
+        if (!waits_on(actor, instance))
+            continue;
+        if (next == MODEL_NONE || actor->place < model->actors[next].place)
+            next = (int)i;
+    }
+    if (next == MODEL_NONE)
+        return;
+    /* ep_autoremove_wake_function: a second wakeup goes to the next one. */
+    model->actors[next].queued = false;
+    wake_actor(model, (unsigned)next);
+}
