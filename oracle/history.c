@@ -14,6 +14,7 @@
 enum {
     SCANS = 2, /* moments in which a scan polls one item; the rest of the items is one moment */
     MOMENTS_MAX = 8,
+    HISTORY_ORDERS_KEPT = 16, /* the longest ones; many look alike to people */
 };
 
 /* What an effect of the search is in the kernel. */
@@ -42,7 +43,7 @@ struct judgement {
     unsigned false_empties;
     struct trace *room; /* for printing */
     unsigned ndead_ends;
-    struct dead_end dead_ends[HISTORY_ORDERS_MAX];
+    struct dead_end dead_ends[HISTORY_ORDERS_KEPT];
 };
 
 /* --- The states, for the search --- */
@@ -413,9 +414,9 @@ static void note_dead_end(void *context, const unsigned *order, unsigned length,
 
     if (nopen == 0)
         return;
-    if (judgement->ndead_ends < HISTORY_ORDERS_MAX)
+    if (judgement->ndead_ends < HISTORY_ORDERS_KEPT)
         room = &judgement->dead_ends[judgement->ndead_ends++];
-    for (unsigned i = 0; !room && i < HISTORY_ORDERS_MAX; i++) {
+    for (unsigned i = 0; !room && i < HISTORY_ORDERS_KEPT; i++) {
         if (judgement->dead_ends[i].length < length)
             room = &judgement->dead_ends[i];
     }
@@ -446,26 +447,70 @@ static void print_call(const struct judgement *judgement, unsigned index, struct
                 actor_name(judgement, index), call, result);
 }
 
-static void print_order(const struct judgement *judgement, const struct dead_end *end,
+/* The calls of an order that matter: those of blocks, and what the witness holds of the rest. */
+static void print_calls(const struct judgement *judgement, const struct dead_end *end,
+                        struct text *text)
+{
+    const struct program *program = judgement->program;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < end->length; i++) {
+        const struct effect *effect = &judgement->effects[end->order[i]];
+        bool held = linear_has(&judgement->problem.required, end->order[i]);
+        if (!is_main(effect) || (program->steps[effect->step].block == 0 && !held))
+            continue;
+        text_append(text, "%s%u", count ? ", " : "", step_number(effect->step));
+        count++;
+    }
+    if (count == 0)
+        text_append(text, "nothing of these");
+}
+
+/*
+ * "After 8, 14: step 16 by main, epoll_ctl(...), comes to -1 ENOENT, not to 0." Returns false if
+ * there is nothing to say: all that is left waits for somebody else's scan.
+ */
+static bool print_order(const struct judgement *judgement, const struct dead_end *end,
                         struct text *text)
 {
     bool any = false;
 
-    text_append(text, "  In the order");
-    for (unsigned i = 0; i < end->length; i++) {
-        const struct effect *effect = &judgement->effects[end->order[i]];
-        if (!is_main(effect) || judgement->program->steps[effect->step].block == 0)
-            continue;
-        text_append(text, "%s %u", any ? "," : "", step_number(effect->step));
-        any = true;
-    }
-    text_append(text, "%s the kernel would go on otherwise:\n", any ? "" : " of the lines");
+    text_append(text, "  After ");
+    print_calls(judgement, end, text);
     for (unsigned i = 0; i < end->nopen; i++) {
         unsigned index = judgement->effects[end->open[i]].step;
         char result[256];
+        char call[256];
         (void)trace_print_completion(judgement->trace, index, result, sizeof(result));
-        text_append(text, "    step %u by %s now comes to %s, not to %s\n", step_number(index),
-                    actor_name(judgement, index), end->says[i], result);
+        if (strcmp(result, end->says[i]) == 0)
+            continue;
+        (void)step_print(judgement->program, index, call, sizeof(call));
+        text_append(text, "%s step %u by %s, %s, comes to %s, not to %s", any ? "; " : ":",
+                    step_number(index), actor_name(judgement, index), call, end->says[i], result);
+        any = true;
+    }
+    text_append(text, "\n");
+    return any;
+}
+
+/* Each order once: many differ in moments only that people do not see. */
+static void print_orders(const struct judgement *judgement, struct text *text)
+{
+    char lines[HISTORY_ORDERS_KEPT][1024];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < judgement->ndead_ends && count < HISTORY_ORDERS_MAX; i++) {
+        struct text line;
+        bool known = false;
+        text_init(&line, lines[count], sizeof(lines[count]));
+        if (!print_order(judgement, &judgement->dead_ends[i], &line))
+            continue;
+        for (unsigned j = 0; j < count; j++)
+            known |= strcmp(lines[j], lines[count]) == 0;
+        if (known)
+            continue;
+        text_append(text, "%s", lines[count]);
+        count++;
     }
 }
 
@@ -491,10 +536,7 @@ static void write_witness(const struct judgement *judgement, struct history_verd
             text_append(&text, ", between stamps %u and %u", observed->called, observed->returned);
         text_append(&text, "\n");
     }
-    for (unsigned i = 0; i < judgement->ndead_ends; i++) {
-        if (judgement->dead_ends[i].nopen > 0)
-            print_order(judgement, &judgement->dead_ends[i], &text);
-    }
+    print_orders(judgement, &text);
 }
 
 /* The operations of the witness, each once, in the order of the table. */

@@ -676,6 +676,8 @@ enum linear_step linear_moment(struct linear_state *state, enum linear_moment wh
     begin(&moment, state, step, observed);
     if (which == MOMENT_TURN)
         moment.tape = *tape;
+    else if (!model_actor_free(&state->model, moment.step->actor))
+        return LINEAR_REFUSED; /* not born in this order, or asleep */
     enum linear_step result = dispatch(&moment, which);
     if (which == MOMENT_TURN)
         *tape = moment.tape;
