@@ -674,6 +674,10 @@ enum linear_step linear_moment(struct linear_state *state, enum linear_moment wh
     struct moment moment;
 
     begin(&moment, state, step, observed);
+    /* A call is not begun before the one before it is over, as far as that took place at all. */
+    if (moment.flight->step != 0 && moment.flight->step != step_number(step))
+        return LINEAR_REFUSED;
+    moment.flight->step = (uint16_t)step_number(step);
     if (which == MOMENT_TURN)
         moment.tape = *tape;
     else if (!model_actor_free(&state->model, moment.step->actor))

@@ -38,6 +38,7 @@ struct item_name {
 
 /* A call that has begun and has not returned. All zero when there is none. */
 struct flight {
+    uint16_t step; /* its number */
     bool resolved; /* `files` are valid */
     bool over;     /* its result is settled: what is left of its moments does nothing */
     bool scanning; /* between START and FINISH on `instance` */
