@@ -1,6 +1,7 @@
 /* Expectations: what a corpus file says that a verdict must be. */
 #include "oracle/judge.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,10 +90,32 @@ static int refuse(char *ret_why, size_t size, const char *what, const char *word
     return -EINVAL;
 }
 
+bool signature_is_metamorphic(const char *signature)
+{
+    return strncmp(signature, SIGNATURE_METAMORPHIC, strlen(SIGNATURE_METAMORPHIC)) == 0;
+}
+
+void verdict_mark_metamorphic(struct verdict *verdict)
+{
+    char text[sizeof(verdict->explanation)];
+
+    assert(!verdict->equal && !signature_is_metamorphic(verdict->signature));
+    (void)snprintf(text, sizeof(text), "%s%s", SIGNATURE_METAMORPHIC, verdict->signature);
+    assert(strlen(text) < sizeof(verdict->signature));
+    memcpy(verdict->signature, text, strlen(text) + 1);
+    memcpy(text, verdict->explanation, sizeof(text));
+    (void)snprintf(verdict->explanation, sizeof(verdict->explanation),
+                   "Flush points between the steps change what comes out under the subject; "
+                   "\"native\" is the run that has them. %.*s",
+                   (int)(sizeof(text) - 200), text);
+}
+
 static int check_signature(const char *text, char *ret_why, size_t size)
 {
+    if (signature_is_metamorphic(text))
+        text += strlen(SIGNATURE_METAMORPHIC);
     size_t class_length = strcspn(text, "/");
-    const char *hazard = text + class_length + 1;
+    const char *hazard = text + class_length + (text[class_length] == '/');
     size_t hazard_length = strcspn(hazard, "/");
     if (!class_is_whole(text, class_length))
         return refuse(ret_why, size, "a signature starts with a whole class, this is none:", text,

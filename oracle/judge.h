@@ -9,7 +9,7 @@
 #include "oracle/trace.h"
 
 enum {
-    SIGNATURE_MAX = 127,
+    SIGNATURE_MAX = 159,
     EXPLANATION_MAX = 1023,
 };
 
@@ -75,6 +75,17 @@ void judge_traces(const struct trace *native, const struct trace *subject,
  * ("errno" for "errno-lost"), or a whole signature.
  */
 bool verdict_matches(const struct verdict *verdict, const char *expectation);
+
+/*
+ * A verdict on one program with and without flush points, both under the subject, bears a mark in
+ * front of its signature, and its explanation begins with what was compared: the run with flush
+ * points stands where native does otherwise. It must not be equal.
+ */
+#define SIGNATURE_METAMORPHIC "metamorphic/"
+void verdict_mark_metamorphic(struct verdict *verdict);
+
+/* True for a signature, or an expectation, with that mark. */
+bool signature_is_metamorphic(const char *signature);
 
 /* Checks the wording of an expectation. Returns 0, or -EINVAL with one line in *ret_why. */
 int verdict_check_expectation(const char *expectation, char *ret_why, size_t size);

@@ -9,8 +9,8 @@
 #include "fuzz/program/world.h"
 
 enum {
-    TRACE_ITEMS_MAX = 2048,     /* interest-list entries of one trace, all snapshots together */
-    TRACE_SNAPSHOTS_MAX = 1024, /* snapshots of one trace */
+    TRACE_ITEMS_MAX = 8192,     /* interest-list entries of one trace, all snapshots together */
+    TRACE_SNAPSHOTS_MAX = 4096, /* snapshots of one trace */
     TRACE_FDS_MAX = 512,        /* entries of all final fd tables */
     TRACE_CARRIED_MAX = 512,    /* epoll_ctl calls that reached the kernel */
     TRACE_NEVER = -1,

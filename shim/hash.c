@@ -15,9 +15,16 @@ static void hash_created(int epfd)
     table_unlock();
 }
 
+/* Of the flush in progress: the error of the first list that had one. Under the table's lock. */
+static int hash_flush_result;
+
 static void hash_flush_entry(struct table_entry *entry)
 {
-    (void)batch_flush(&entry->pending, BATCH_FIXUPS);
+    int result = batch_flush(&entry->pending, BATCH_FIXUPS);
+
+    if (hash_flush_result == 0) {
+        hash_flush_result = result;
+    }
 }
 
 /*
@@ -89,6 +96,18 @@ static void hash_before_fork(void)
     table_each(hash_flush_entry);
 }
 
+static int hash_flush(void)
+{
+    int result;
+
+    table_lock();
+    hash_flush_result = 0;
+    table_each(hash_flush_entry);
+    result = hash_flush_result;
+    table_unlock();
+    return result;
+}
+
 const struct policy policy_hash = {
     .name = "hash",
     .created = hash_created,
@@ -97,4 +116,5 @@ const struct policy policy_hash = {
     .before_close = hash_before_close,
     .before_fork = hash_before_fork,
     .after_fork = table_unlock_after_fork,
+    .flush = hash_flush,
 };

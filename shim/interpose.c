@@ -1,9 +1,10 @@
 /*
  * The libc names that the shim takes over, and its only exported symbols. Each asks the policy,
- * then calls the real function. A hook never changes errno here: a call that succeeds leaves
- * errno as the real call alone would have, and one that fails leaves its own error (hazards C13,
- * C14).
+ * then calls the real function; epbatch_flush alone has none behind it. A hook never changes errno
+ * here: a call that succeeds leaves errno as the real call alone would have, and one that fails
+ * leaves its own error (hazards C13, C14).
  */
+#include "shim/epbatch.h"
 #include "shim/policy.h"
 #include "shim/real.h"
 #include "shim/shim.h"
@@ -125,4 +126,14 @@ EXPORT pid_t fork(void)
         errno = saved_errno;
     }
     return pid;
+}
+
+EXPORT int epbatch_flush(void)
+{
+    const struct policy *policy = shim_policy();
+    int saved_errno = errno;
+    int result = policy == NULL ? 0 : policy->flush();
+
+    errno = result < 0 ? -result : saved_errno;
+    return result < 0 ? -1 : 0;
 }

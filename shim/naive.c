@@ -45,9 +45,34 @@ static int naive_before_wait(int epfd)
     return result;
 }
 
+/* Under the table's lock. */
+static int naive_flush_result;
+
+static void naive_flush_entry(struct table_entry *entry)
+{
+    int result = batch_flush(&entry->pending, 0);
+
+    if (naive_flush_result == 0) {
+        naive_flush_result = result;
+    }
+}
+
+static int naive_flush(void)
+{
+    int result;
+
+    table_lock();
+    naive_flush_result = 0;
+    table_each(naive_flush_entry);
+    result = naive_flush_result;
+    table_unlock();
+    return result;
+}
+
 const struct policy policy_naive = {
     .name = "naive",
     .created = naive_created,
     .ctl = naive_ctl,
     .before_wait = naive_before_wait,
+    .flush = naive_flush,
 };

@@ -23,6 +23,8 @@ struct policy {
     void (*before_fork)(void);
     /* fork has returned: called in the parent and, if there is one, in the child. */
     void (*after_fork)(void);
+    /* epbatch_flush: 0, or the negative errno of the first operation that failed. Never NULL. */
+    int (*flush)(void);
 };
 
 #define POLICY(name) extern const struct policy policy_##name;

@@ -55,6 +55,11 @@ static void tls_before_fork(void)
     (void)batch_flush(&tls_list, BATCH_FIXUPS);
 }
 
+static int tls_flush(void)
+{
+    return batch_flush(&tls_list, BATCH_FIXUPS);
+}
+
 const struct policy policy_tls = {
     .name = "tls",
     .start = tls_start,
@@ -62,4 +67,5 @@ const struct policy policy_tls = {
     .before_wait = tls_before_wait,
     .before_close = tls_before_close,
     .before_fork = tls_before_fork,
+    .flush = tls_flush,
 };

@@ -103,6 +103,9 @@ int cli_take_option(const char *command, int option, char **argv, struct cli_opt
         status = cli_parse_number(command, "-j", optarg, 1, CLI_JOBS_MAX, &number);
         options->jobs = (unsigned)number;
         return status;
+    case CLI_METAMORPHIC:
+        options->examine.metamorphic = true;
+        return STATUS_OK;
     case CLI_JSON:
         options->json = true;
         return STATUS_OK;

@@ -29,6 +29,7 @@ enum {
     CLI_WATCHDOG = 'w',
     CLI_JOBS = 'j',
     CLI_JSON = 'J',
+    CLI_METAMORPHIC = 'M',
 };
 
 /* The option that every command has. */

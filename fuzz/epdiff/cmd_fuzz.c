@@ -32,12 +32,16 @@ static const char help[] =
     "  --out DIR       where findings go (default findings)\n"
     "  --parallel      programs with parallel blocks: their actors run free, and a run is a "
     "violation when no\n"
-    "                  order of its calls explains it; excludes --no-shrink, --contract and "
-    "--strict-order\n"
+    "                  order of its calls explains it; excludes --no-shrink, --contract,\n"
+    "                  --strict-order and --metamorphic\n"
     "  --no-shrink     save findings as they were found\n"
     "  --contract C    exact (default), or late-error: an error may surface at a later call on the "
     "same epoll fd\n"
     "  --strict-order  the order of events counts too\n"
+    "  --metamorphic   compare each subject with itself, not with native: with flush points "
+    "between "
+    "the steps, and\n"
+    "                  without\n"
     "  --watchdog MS   how long an actor may be stuck inside the subject (default 1000)\n"
     "  -v, --verbose   every finding in full; without it, one of each kind: of each class and "
     "hazard\n"
@@ -77,24 +81,13 @@ struct fuzz_command {
     struct findings findings;
 };
 
-/* What has no meaning for runs that are judged each by itself. */
 static int check_parallel(const struct fuzz_command *command)
 {
-    const struct judge_options *judge = &command->cli.examine.judge;
-
-    if (!command->shrink || judge->contract != CONTRACT_EXACT || judge->strict_order) {
-        cli_error("fuzz", "--parallel excludes --no-shrink, --contract late-error and "
-                          "--strict-order, expected it without them");
+    if (!command->shrink) {
+        cli_error("fuzz", "--parallel and --no-shrink exclude each other, expected one of them");
         return STATUS_USAGE;
     }
-    for (unsigned i = 0; i < command->cli.nsubjects; i++) {
-        if (command->cli.subjects[i].kind != SUBJECT_MODEL)
-            continue;
-        cli_error("fuzz", "--parallel: every run is judged by the model, expected another subject "
-                          "than it");
-        return STATUS_USAGE;
-    }
-    return STATUS_OK;
+    return free_check_options("fuzz", &command->cli);
 }
 
 static int parse_options(int argc, char **argv, struct fuzz_command *command, bool *ret_help)
@@ -108,6 +101,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
                                             {"parallel", no_argument, NULL, 'p'},
                                             {"contract", required_argument, NULL, CLI_CONTRACT},
                                             {"strict-order", no_argument, NULL, CLI_STRICT_ORDER},
+                                            {"metamorphic", no_argument, NULL, CLI_METAMORPHIC},
                                             {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             {"verbose", no_argument, NULL, 'v'},
                                             {"json", no_argument, NULL, CLI_JSON},
@@ -366,9 +360,10 @@ static int show_finding(const struct fuzz_command *command, const struct finding
     printf("\n");
     show_wrapped(stdout, finding->verdict.explanation, 118, "  ");
     printf("  signature %s, seen in %" PRIu64
-           " program%s, %u steps shrunk to %u\n  epdiff run %s\n",
+           " program%s, %u steps shrunk to %u\n  epdiff run %s%s\n",
            finding->verdict.signature, finding->count, finding->count == 1 ? "" : "s",
-           finding->original_steps, finding->program.nsteps, path);
+           finding->original_steps, finding->program.nsteps,
+           command->cli.examine.metamorphic ? "--metamorphic " : "", path);
     return STATUS_OK;
 }
 

@@ -23,6 +23,13 @@ static const char help[] =
     "  --expect-signature S   instead of the files' own expectations: this verdict, for every file "
     "and subject\n"
     "  --contract C           exact (default) or late-error\n"
+    "  --metamorphic          compare each subject with itself, with and without flush points; "
+    "only "
+    "with\n"
+    "                         --expect-signature. A file whose expectation begins with "
+    "metamorphic/ "
+    "is always\n"
+    "                         judged so\n"
     "  --watchdog MS          how long an actor may be stuck inside the subject (default 1000)\n"
     "  -j N                   workers (default: one a CPU)\n"
     "  --junit FILE           the results as JUnit XML too\n"
@@ -47,6 +54,7 @@ static int parse_options(int argc, char **argv, struct replay_command *command, 
     static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"expect-signature", required_argument, NULL, 'e'},
                                             {"contract", required_argument, NULL, CLI_CONTRACT},
+                                            {"metamorphic", no_argument, NULL, CLI_METAMORPHIC},
                                             {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             {"junit", required_argument, NULL, 'u'},
                                             {"json", no_argument, NULL, CLI_JSON},
@@ -79,6 +87,11 @@ static int parse_options(int argc, char **argv, struct replay_command *command, 
             status = cli_take_option("replay", option, argv, cli);
             break;
         }
+    }
+    if (status == STATUS_OK && cli->examine.metamorphic && !command->signature) {
+        cli_error("replay", "--metamorphic needs --expect-signature: what files expect is about "
+                            "comparisons with native");
+        return STATUS_USAGE;
     }
     if (status == STATUS_OK && optind == argc) {
         cli_error("replay", "expected at least one PATH");

@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: epdiff run FILE [--subject S]... [--contract C] [--strict-order] [--rounds N] "
+    "usage: epdiff run FILE [--subject S]... [--contract C] [--strict-order] [--metamorphic] "
+    "[--rounds N] "
     "[--json]\n\n"
     "Runs the program of FILE natively and under each subject and shows both sides, the first "
     "divergence, its\n"
@@ -23,6 +24,8 @@ static const char help[] =
     "  --rounds N        fresh runs of each side to confirm a divergence, or runs of a program "
     "with parallel\n"
     "                    blocks (default 5)\n"
+    "  --metamorphic     compare each subject with itself: with flush points between the steps, "
+    "and without\n"
     "  --watchdog MS     how long an actor may be stuck inside the subject (default 1000)\n"
     "  --json            the same facts as JSON lines\n\n"
     "exit status: 0 all equal, 1 a divergence, 2 bad usage or malformed input, 3 the harness could "
@@ -35,7 +38,7 @@ struct run_command {
     struct examiner *examiner;
     /* Traces of every subject, kept for the table; the examiner's own are overwritten by the next
      * subject. */
-    struct trace *native;
+    struct trace *references[EXAMINE_SUBJECTS_MAX]; /* native, or the subject's with flush points */
     struct trace *traces[EXAMINE_SUBJECTS_MAX];
     struct examination examinations[EXAMINE_SUBJECTS_MAX];
     unsigned confirmed[EXAMINE_SUBJECTS_MAX];
@@ -47,6 +50,7 @@ static int parse_options(int argc, char **argv, struct run_command *command, boo
                                             {"contract", required_argument, NULL, CLI_CONTRACT},
                                             {"strict-order", no_argument, NULL, CLI_STRICT_ORDER},
                                             {"rounds", required_argument, NULL, 'r'},
+                                            {"metamorphic", no_argument, NULL, CLI_METAMORPHIC},
                                             {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             {"json", no_argument, NULL, CLI_JSON},
                                             CLI_HELP,
@@ -97,7 +101,7 @@ static int examine_subject(struct run_command *command, unsigned index)
         examine_closely(command->examiner, &command->document.program, index, examination, why);
     if (err)
         return cli_harness_error("run", err, why);
-    memcpy(command->native, examination->native, sizeof(*command->native));
+    memcpy(command->references[index], examination->native, sizeof(*command->references[index]));
     memcpy(command->traces[index], examination->subject, sizeof(*command->traces[index]));
     if (examination->result != EXAMINED_DIVERGENT)
         return STATUS_OK;
@@ -123,7 +127,8 @@ static void show_subject(const struct run_command *command, unsigned index)
                name, step_number(examination->verdict.step));
         break;
     case EXAMINED_UNSTABLE:
-        printf("\n%s: no verdict, two native runs of this program differ from each other\n", name);
+        printf("\n%s: no verdict, two native runs of this program differ from each other%s\n", name,
+               command->cli.examine.metamorphic ? ", or flush points change them" : "");
         printf("  One of them: %s\n", examination->opinion);
         break;
     case EXAMINED_DIVERGENT:
@@ -142,13 +147,26 @@ static void show_subject(const struct run_command *command, unsigned index)
 static void show_human(const struct run_command *command)
 {
     struct show_column columns[EXAMINE_SUBJECTS_MAX + 1];
+    const struct program *program = &command->document.program;
 
-    columns[0] = (struct show_column){.name = "native", .trace = command->native};
-    for (unsigned i = 0; i < command->cli.nsubjects; i++)
-        columns[i + 1] = (struct show_column){.name = command->cli.subjects[i].name,
-                                              .trace = command->traces[i],
-                                              .verdict = &command->examinations[i].verdict};
-    show_table(stdout, &command->document.program, columns, command->cli.nsubjects + 1);
+    columns[0] = (struct show_column){.name = "native", .trace = command->references[0]};
+    for (unsigned i = 0; i < command->cli.nsubjects; i++) {
+        struct show_column *column = &columns[command->cli.examine.metamorphic ? 1 : i + 1];
+        *column = (struct show_column){.name = command->cli.subjects[i].name,
+                                       .trace = command->traces[i],
+                                       .verdict = &command->examinations[i].verdict};
+        if (!command->cli.examine.metamorphic)
+            continue;
+        /* Each subject has a measure of its own, so each has a table of its own. */
+        columns[0] =
+            (struct show_column){.name = "with flush points", .trace = command->references[i]};
+        printf("%s", i > 0 ? "\n" : "");
+        show_table(stdout, program, columns, 2);
+        show_subject(command, i);
+    }
+    if (command->cli.examine.metamorphic)
+        return;
+    show_table(stdout, program, columns, command->cli.nsubjects + 1);
     for (unsigned i = 0; i < command->cli.nsubjects; i++)
         show_subject(command, i);
 }
@@ -167,8 +185,10 @@ static int show_json(const struct run_command *command)
             "{s:s, s:s, s:s, s:o, s:s, s:i, s:i, s:o, s:o}", "program", command->document.name,
             "subject", command->cli.subjects[i].name, "result", result_name(examination->result),
             "verdict", show_verdict_json(&examination->verdict), "model", examination->opinion,
-            "reproduced", (int)command->confirmed[i], "rounds", (int)command->rounds, "native",
-            show_trace_json(command->native), "subject_trace", show_trace_json(command->traces[i]));
+            "reproduced", (int)command->confirmed[i], "rounds", (int)command->rounds,
+            command->cli.examine.metamorphic ? "with_flush_points" : "native",
+            show_trace_json(command->references[i]), "subject_trace",
+            show_trace_json(command->traces[i]));
         if (show_json_line(line) != 0)
             return STATUS_HARNESS;
     }
@@ -187,12 +207,12 @@ static int run_all(struct run_command *command)
                              &command->examiner, why);
     if (err)
         return cli_harness_error("run", err, why);
-    command->native = trace_new();
-    for (unsigned i = 0; i < command->cli.nsubjects; i++)
+    bool memory = true;
+    for (unsigned i = 0; i < command->cli.nsubjects; i++) {
+        command->references[i] = trace_new();
         command->traces[i] = trace_new();
-    bool memory = command->native != NULL;
-    for (unsigned i = 0; i < command->cli.nsubjects; i++)
-        memory &= command->traces[i] != NULL;
+        memory &= command->references[i] != NULL && command->traces[i] != NULL;
+    }
     if (!memory) {
         cli_error("run", "out of memory");
         return STATUS_HARNESS;
@@ -237,9 +257,10 @@ int command_run(int argc, char **argv)
             status = run_all(command);
     }
     examiner_stop(command->examiner);
-    trace_free(command->native);
-    for (unsigned i = 0; i < EXAMINE_SUBJECTS_MAX; i++)
+    for (unsigned i = 0; i < EXAMINE_SUBJECTS_MAX; i++) {
+        trace_free(command->references[i]);
         trace_free(command->traces[i]);
+    }
     free(command);
     return status;
 }

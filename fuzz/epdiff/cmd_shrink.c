@@ -2,6 +2,7 @@
 #include "fuzz/epdiff/cli.h"
 #include "fuzz/epdiff/reduce.h"
 #include "fuzz/epdiff/show.h"
+#include "fuzz/program/parallel.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ static const char help[] =
     "  --subject S    shim:POLICY[+BACKEND] or preload:PATH\n"
     "  -o FILE        where the result goes\n"
     "  --contract C   exact (default) or late-error\n"
+    "  --metamorphic  the divergence that 'epdiff run --metamorphic' shows\n"
     "  --watchdog MS  how long an actor may be stuck inside the subject (default 1000)\n\n"
     "exit status: 0 shrunk, 1 the program does not diverge under S, 2 bad usage or malformed "
     "input, 3 the harness\n"
@@ -34,6 +36,7 @@ static int parse_options(int argc, char **argv, struct shrink_command *command, 
     static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"output", required_argument, NULL, 'o'},
                                             {"contract", required_argument, NULL, CLI_CONTRACT},
+                                            {"metamorphic", no_argument, NULL, CLI_METAMORPHIC},
                                             {"watchdog", required_argument, NULL, CLI_WATCHDOG},
                                             CLI_HELP,
                                             {NULL, 0, NULL, 0}};
@@ -133,6 +136,13 @@ int command_shrink(int argc, char **argv)
         fputs(help, stdout);
     } else if (status == STATUS_OK) {
         status = cli_read_document(argv[optind], &command->document);
+        if (status == STATUS_OK && parallel_count(&command->document.program) > 0) {
+            cli_error("shrink",
+                      "%s has a parallel block, whose runs differ, expected a program "
+                      "without: a violation has its smallest witness already",
+                      argv[optind]);
+            status = STATUS_USAGE;
+        }
         cli_catch_interrupts();
         if (status == STATUS_OK)
             status = shrink(command);

@@ -25,14 +25,22 @@ enum {
 
 enum examine_result {
     EXAMINED_EQUAL,
-    EXAMINED_ORDER,    /* only the order of events differs: allowed, counted */
-    EXAMINED_UNSTABLE, /* two native runs differ, or the difference did not come again */
+    EXAMINED_ORDER, /* only the order of events differs: allowed, counted */
+    /* Two native runs differ, or the difference did not come again; or flush points change the
+       native run, which is then no measure of anybody. */
+    EXAMINED_UNSTABLE,
     EXAMINED_DIVERGENT,
 };
 
 struct examine_options {
     struct judge_options judge;
     struct executor_options executor;
+    /*
+     * What the subject makes of a program is compared with what it makes of the same program with
+     * flush points (fuzz/generate/metamorphic.h), not with native. Signatures bear the mark of
+     * verdict_mark_metamorphic.
+     */
+    bool metamorphic;
 };
 
 struct examiner;
@@ -42,7 +50,7 @@ struct examiner;
 struct examination {
     enum examine_result result;
     struct verdict verdict;
-    const struct trace *native;
+    const struct trace *native; /* metamorphic: the subject's run with flush points, without them */
     const struct trace *subject;
     bool beyond; /* subject model: it has nothing to say about a part of the program */
     char opinion[OPINION_MAX + 1]; /* examine_closely: what the model says of the native run; empty
@@ -57,6 +65,9 @@ int examiner_start(const struct subject *subjects, unsigned nsubjects,
                    const struct examine_options *options, struct examiner **ret_examiner,
                    char *ret_why);
 void examiner_stop(struct examiner *examiner);
+
+/* From now on examinations are metamorphic, or are not, whatever the options say. */
+void examiner_set_metamorphic(struct examiner *examiner, bool metamorphic);
 
 /* Runs the program natively once; the quick looks that follow compare with this trace. Returns 0 or
  * a negative errno. */

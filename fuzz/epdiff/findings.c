@@ -150,7 +150,8 @@ static void describe(const struct finding *finding, const struct subject *subjec
     snprintf(document->hazard, sizeof(document->hazard), "%s",
              hazard_codes[finding->verdict.hazard]);
     snprintf(document->origin, sizeof(document->origin),
-             "epdiff fuzz --seed %" PRIu64 ", program %" PRIu64 ", %u steps shrunk to %u", seed,
+             "epdiff fuzz%s --seed %" PRIu64 ", program %" PRIu64 ", %u steps shrunk to %u",
+             signature_is_metamorphic(finding->verdict.signature) ? " --metamorphic" : "", seed,
              finding->index, finding->original_steps, finding->program.nsteps);
     document->nexpects = 1;
     snprintf(document->expects[0].subject, sizeof(document->expects[0].subject), "%.*s",

@@ -123,14 +123,21 @@ static int run_sides(struct examiner *examiner, const struct document *document,
     return STATUS_OK;
 }
 
-/* Nothing runs under the model: it is what all runs are judged by. */
-static int refuse_model(const struct cli_options *cli)
+int free_check_options(const char *command, const struct cli_options *cli)
 {
+    const struct judge_options *judge = &cli->examine.judge;
+
+    if (judge->contract != CONTRACT_EXACT || judge->strict_order || cli->examine.metamorphic) {
+        cli_error(command, "parallel blocks exclude --contract late-error, --strict-order and "
+                           "--metamorphic, expected none of them");
+        return STATUS_USAGE;
+    }
     for (unsigned i = 0; i < cli->nsubjects; i++) {
         if (cli->subjects[i].kind != SUBJECT_MODEL)
             continue;
-        cli_error("run", "--subject model: every run of a program with parallel blocks is judged "
-                         "by the model, expected another subject");
+        /* Nothing runs under the model: it is what all runs are judged by. */
+        cli_error(command, "--subject model: every run of a parallel block is judged by the model, "
+                           "expected another subject");
         return STATUS_USAGE;
     }
     return STATUS_OK;
@@ -144,7 +151,7 @@ int free_run(const struct cli_options *cli, const struct document *document, uns
     int cpus[CLI_JOBS_MAX];
     unsigned nsides = cli->nsubjects + 1;
 
-    int status = refuse_model(cli);
+    int status = free_check_options("run", cli);
     if (status != STATUS_OK)
         return status;
     struct free_side *sides = calloc(nsides, sizeof(*sides));

@@ -19,6 +19,10 @@ enum {
 /* "ok", "violation", "unknown" */
 const char *free_verdict_name(enum linear_verdict verdict);
 
+/* Refuses, with a message, what has no meaning for runs that are judged each by itself. Returns
+ * STATUS_OK or STATUS_USAGE. */
+int free_check_options(const char *command, const struct cli_options *cli);
+
 /* epdiff run of a program with parallel blocks: `rounds` runs of each side, side by side. Returns
  * the command's status. */
 int free_run(const struct cli_options *cli, const struct document *document, unsigned rounds);

@@ -70,7 +70,9 @@ static void show_kind(const struct kind *kind, const struct subject *subject, co
            plural(kind->programs), kind->signatures, plural(kind->signatures));
     show_wrapped(stdout, kind->example->verdict.explanation, 118, "    ");
     if (finding_path(kind->example, subject, folder, path, sizeof(path)) == 0)
-        printf("    epdiff run %s\n", path);
+        printf("    epdiff run %s%s\n",
+               signature_is_metamorphic(kind->example->verdict.signature) ? "--metamorphic " : "",
+               path);
 }
 
 /* The rarer kinds: "interest A5 (3), crash C2 (1)", in as many lines as it takes. */

@@ -56,6 +56,7 @@ int replay_plan(struct replay *replay, const struct cli_options *options, const 
             check->program = &replay->programs[p];
             check->subject = &options->subjects[s];
             check->subject_index = s;
+            check->metamorphic = options->examine.metamorphic;
             plan_check(check, signature);
         }
     }
@@ -138,6 +139,8 @@ static int run_check(struct examiner *examiner, struct replay_check *check, char
 
     if (parallel_count(program) > 0)
         return run_free_check(examiner, check, ret_why);
+    examiner_set_metamorphic(examiner,
+                             check->metamorphic || signature_is_metamorphic(check->expected));
     int err = examine_closely(examiner, program, check->subject_index, &examination, ret_why);
     if (err)
         return err;

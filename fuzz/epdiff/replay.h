@@ -21,6 +21,7 @@ struct replay_check {
     const struct replay_program *program;
     const struct subject *subject;
     unsigned subject_index;
+    bool metamorphic; /* whatever is expected; an expectation with the mark wants it anyway */
     enum replay_result result;
     char expected[DOCUMENT_WORD_MAX + 1];
     char got[SIGNATURE_MAX + 64];

@@ -5,6 +5,7 @@
 #include "fuzz/execute/ops.h"
 #include "fuzz/execute/raw.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -412,6 +413,19 @@ static void op_run_PTHREAD_JOIN(struct call *call)
         call->result->err = err;
     self->join_low = self->join_high = 0;
     threads[actor] = 0;
+}
+
+static void op_run_FLUSH(struct call *call)
+{
+    /* Looked up each time: who has it may have been loaded since, and a lookup has no side effect
+     * that a program could see. ISO C knows no way from an object pointer to a function. */
+    union {
+        void *object;
+        int (*function)(void);
+    } flush = {.object = dlsym(RTLD_DEFAULT, "epbatch_flush")};
+
+    errno = 0;
+    returned(call, flush.object ? flush.function() : 0);
 }
 
 void actor_reset_process(void)

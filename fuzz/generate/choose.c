@@ -107,6 +107,12 @@ int choose_actor(struct generator *generator)
     int actors[PROGRAM_ACTORS_MAX];
     unsigned count = 0;
 
+    if (generate_has(generator, FEATURE_BIT(PRIORITIES))) {
+        uint32_t able = 0;
+        for (unsigned i = 0; i < generator->program->nactors; i++)
+            able |= ready_actor_free(&generator->ready, i) ? 1u << i : 0;
+        return schedule_next(&generator->schedule, step_number(generator->program->nsteps), able);
+    }
     if (ready_actor_free(&generator->ready, generator->actor) &&
         random_chance(&generator->random, 50))
         return (int)generator->actor;

@@ -63,6 +63,8 @@ static void draw_swarm(struct generator *generator)
             generator->weights[i] = 0;
     }
     generator->steps_aim = GENERATE_STEPS_MIN + random_below(random, 10) + random_below(random, 11);
+    unsigned depth = 1 + random_below(random, SCHEDULE_DEPTH_MAX);
+    schedule_draw(&generator->schedule, depth, generator->steps_aim, random);
 }
 
 /* --- Steps --- */
@@ -143,7 +145,8 @@ static bool step_wanted(struct generator *generator, const struct step *step,
     }
 }
 
-int generate_step(struct generator *generator, const struct proposal *proposal)
+/* Appends the step if the program may have it, as generate_step. */
+static int try_step(struct generator *generator, const struct proposal *proposal)
 {
     struct program *program = generator->program;
     struct program_actor *actor = &program->actors[program->nactors];
@@ -181,6 +184,37 @@ int generate_step(struct generator *generator, const struct proposal *proposal)
 }
 
 /* --- Random steps --- */
+
+static bool random_step(struct generator *generator);
+
+/*
+ * A change point within a recipe: the actor that is about to go on loses its place, and whoever
+ * comes before it now does a step. Then the recipe goes on, or the rest of the program would
+ * belong to the others. Each of its steps is tried on the sketch as it comes, so one that makes no
+ * sense any more is not taken.
+ */
+static void preempt(struct generator *generator, unsigned actor)
+{
+    enum { TRIES = 8 };
+
+    schedule_pass(&generator->schedule, step_number(generator->program->nsteps), actor);
+    generator->reciting = false;
+    for (unsigned tries = 0; tries < TRIES; tries++) {
+        int next = choose_actor(generator);
+        if (next < 0 || (unsigned)next == actor || random_step(generator))
+            break;
+    }
+    generator->reciting = true;
+}
+
+int generate_step(struct generator *generator, const struct proposal *proposal)
+{
+    if (generator->reciting && generate_has(generator, FEATURE_BIT(PRIORITIES)) &&
+        ready_actor_free(&generator->ready, proposal->actor) &&
+        schedule_changes(&generator->schedule, step_number(generator->program->nsteps)))
+        preempt(generator, proposal->actor);
+    return try_step(generator, proposal);
+}
 
 static struct operand random_descriptor(struct generator *generator, unsigned actor, uint32_t kinds)
 {
@@ -420,7 +454,9 @@ static bool random_idiom(struct generator *generator)
     unsigned pick = random_below(&generator->random, total);
     while (pick >= weights[id])
         pick -= weights[id++];
+    generator->reciting = true;
     bool done = idiom_table[id].run(generator, (unsigned)actor);
+    generator->reciting = false;
     generator->idioms |= done ? UINT64_C(1) << id : 0;
     return done;
 }
@@ -514,6 +550,7 @@ void generate_traced(uint64_t seed, uint64_t index, struct program *ret_program,
     /* The sketches are large and set by ready_init; all the rest starts at zero. */
     generator->groups = generator->features = 0;
     generator->actor = 0;
+    generator->reciting = false;
     generator->idioms = 0;
     generator->result = (struct ready_result){.failed = false};
     generator->program = ret_program;

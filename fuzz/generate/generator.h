@@ -12,6 +12,7 @@
 #include "fuzz/generate/generate.h"
 #include "fuzz/generate/random.h"
 #include "fuzz/generate/ready.h"
+#include "fuzz/generate/schedule.h"
 
 enum {
     GENERATE_STEPS_MIN = 8,
@@ -45,6 +46,8 @@ struct generator {
     uint32_t features;  /* FEATURE_BIT */
     unsigned weights[OPS];
     unsigned steps_aim;
+    struct schedule schedule;   /* with the feature PRIORITIES */
+    bool reciting;              /* a recipe is running: its steps are in its own order */
     unsigned actor;             /* who did the last step: the next is often his too */
     uint64_t idioms;            /* bit per idiom that ran to its end */
     struct ready_result result; /* of the last step taken */
@@ -130,7 +133,10 @@ int choose_unregistered(struct generator *generator, unsigned actor, int instanc
 /* The slot of the actor's that names `file` under `number` (-1: any), or SLOT_NONE. */
 int choose_slot_of_file(const struct generator *generator, unsigned actor, int file, int number);
 
-/* An actor that can do a step, or -1. */
+/*
+ * The actor that does the next step, or -1: the one that the schedule names, in a program without
+ * the feature PRIORITIES any that can.
+ */
 int choose_actor(struct generator *generator);
 
 /* Another one than `actor`, of the same process if `same_process`, or -1. */

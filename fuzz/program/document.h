@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 enum {
-    DOCUMENT_WORD_MAX = 127,
+    DOCUMENT_WORD_MAX = 159,
     DOCUMENT_COMMENT_MAX = 4095,
     DOCUMENT_ERROR_MAX = 255,
 };

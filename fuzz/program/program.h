@@ -59,6 +59,7 @@ enum op_effect {
     EFFECT_THREAD,
     EFFECT_THREAD_EXIT,
     EFFECT_JOIN,
+    EFFECT_FLUSH, /* the subject's own: nothing that the kernel or the world knows of */
 };
 
 enum block_rule {

@@ -24,7 +24,7 @@ static int check_wait(struct model *model, int instance, int64_t room)
 {
     bool bad_room = room <= 0 || room > PROGRAM_EVENTS_EINVAL;
 
-    if (bad_room && !model->facts->wait_checks_fd_first)
+    if (bad_room && (!model->facts->wait_checks_fd_first || MISTAKE(WAIT_EINVAL)))
         return EINVAL;
     if (instance == MODEL_NONE)
         return EBADF;

@@ -186,6 +186,8 @@ static void close_number(struct model *model, int number)
         return;
     }
     model_uninstall(model_table_of(model, model->step->actor), number);
+    if (MISTAKE(REMOVE_AT_CLOSE))
+        model_forget_file(model, file);
     model_unref(model, file);
     model_return_value(model, 0);
 }
@@ -274,7 +276,7 @@ void model_call_FCNTL(struct model *model)
     else if (from < 0 || from >= NUMBERS_MAX)
         fail_open(model, EINVAL);
     else
-        dup_from(model, file, (int)from, false);
+        dup_from(model, file, MISTAKE(DUP_FROM_ZERO) ? 0 : (int)from, false);
 }
 
 static void dup_over(struct model *model, bool cloexec)

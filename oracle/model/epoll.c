@@ -10,7 +10,8 @@ int model_item_find(const struct model *model, int instance, int number, int fil
 {
     for (unsigned i = 0; i < model->nitems; i++) {
         const struct model_item *item = &model->items[i];
-        if (item->instance == instance && item->number == number && item->file == file)
+        if (item->instance == instance && item->number == number &&
+            (item->file == file || MISTAKE(ITEM_BY_NUMBER)))
             return (int)i;
     }
     return MODEL_NONE;
@@ -27,7 +28,8 @@ void model_item_remove(struct model *model, unsigned item)
 void model_forget_file(struct model *model, int file)
 {
     for (unsigned i = model->nitems; i-- > 0;) {
-        if (model->items[i].file == file || model->items[i].instance == file)
+        if ((model->items[i].file == file && !MISTAKE(NO_AUTO_REMOVAL)) ||
+            model->items[i].instance == file)
             model_item_remove(model, i);
     }
 }
@@ -102,7 +104,7 @@ uint32_t model_item_poll(struct model *model, unsigned index, unsigned depth)
 /* ep_done_scan: what is left on the list is for the next waiter. Rule 29. */
 static void done_scan(struct model *model, int instance)
 {
-    if (model_next_ready(model, instance, 0, true) != MODEL_NONE)
+    if (model_next_ready(model, instance, 0, true) != MODEL_NONE && !MISTAKE(NO_CASCADE))
         model_wake_waiter(model, instance);
 }
 
@@ -115,6 +117,8 @@ uint32_t model_instance_poll(struct model *model, int instance, unsigned depth)
     while (found == 0 && (next = model_next_ready(model, instance, 0, true)) != MODEL_NONE) {
         if (model_item_poll(model, (unsigned)next, depth + 1) != 0)
             found = MASK_IN;
+        else if (MISTAKE(STALE_STAYS))
+            break;
         else
             model->items[next].ready = 0;
     }
@@ -124,7 +128,7 @@ uint32_t model_instance_poll(struct model *model, int instance, unsigned depth)
 
 static bool requeues(const struct model_item *item)
 {
-    return (item->events & (uint32_t)(EPOLLONESHOT | EPOLLET)) == 0;
+    return (item->events & (uint32_t)EPOLLET) == 0 || MISTAKE(ET_AS_LT);
 }
 
 /* Rules 28, 29, 31. */
@@ -141,7 +145,7 @@ int model_send_events(struct model *model, int instance, int64_t room, bool faul
         item->ready = 0;
         uint32_t found = model_item_poll(model, (unsigned)next, 1);
         if (found != 0 && faults) {
-            item->ready = place;
+            item->ready = MISTAKE(EFAULT_EATS) ? 0 : place;
             count = -EFAULT;
             break;
         }
@@ -152,8 +156,10 @@ int model_send_events(struct model *model, int instance, int64_t room, bool faul
             }
             ret->events[count++] =
                 (struct trace_event){.events = found, .data = (uint64_t)item->data};
-            if ((item->events & (uint32_t)EPOLLONESHOT) != 0)
-                item->events &= MASK_PRIVATE;
+            if ((item->events & (uint32_t)EPOLLONESHOT) != 0 && !MISTAKE(ONESHOT_STAYS))
+                item->events &= MASK_PRIVATE | (MISTAKE(ONESHOT_HUP) ? MASK_ALWAYS : 0);
+            else if (requeues(item) && MISTAKE(NO_ROTATION))
+                item->ready = place;
             else if (requeues(item))
                 link_ready(model, item);
         }
@@ -206,14 +212,15 @@ static bool nests_too_deep(const struct model *model, int instance, int file)
     unsigned below = links_below(model, file, instance, 0);
     unsigned above = model->facts->counts_links_above ? links_above(model, instance, 0) : 0;
 
-    return below + 1 + above > MODEL_NESTS_MAX;
+    return below + 1 + above > MODEL_NESTS_MAX + MISTAKE(NESTS_FIVE);
 }
 
 /* Rule 7: what EPOLLEXCLUSIVE cannot be combined with. */
 static int check_exclusive(const struct model *model, int64_t op, uint32_t events, int file)
 {
     const uint32_t allowed = (uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP) |
-                             (uint32_t)EPOLLET | (uint32_t)EPOLLEXCLUSIVE;
+                             (uint32_t)EPOLLET | (uint32_t)EPOLLEXCLUSIVE |
+                             (MISTAKE(EXCLUSIVE_ONESHOT) ? (uint32_t)EPOLLONESHOT : 0);
 
     if (op == EPOLL_CTL_DEL || (events & (uint32_t)EPOLLEXCLUSIVE) == 0)
         return 0;
@@ -240,7 +247,8 @@ static int insert(struct model *model, int instance, int number, int file, uint3
         .number = (int16_t)number,
         .data = (int16_t)step_number(model->index),
         .events = events,
-        .place = exclusive ? model_place_back(model) : model_place_front(model),
+        .place =
+            exclusive || MISTAKE(ADD_ORDER) ? model_place_back(model) : model_place_front(model),
         .exclusive = exclusive,
     };
     if (model_item_poll(model, index, 1) != 0 && model->items[index].ready == 0) {
@@ -256,7 +264,12 @@ static void modify(struct model *model, unsigned index, uint32_t events)
     struct model_item *item = &model->items[index];
 
     item->events = events;
-    item->data = (int16_t)step_number(model->index);
+    if (!MISTAKE(MOD_KEEPS_DATA))
+        item->data = (int16_t)step_number(model->index);
+    if (MISTAKE(MOD_NO_REARM))
+        return;
+    if (MISTAKE(MOD_MOVES))
+        item->ready = 0;
     if (model_item_poll(model, index, 1) != 0 && item->ready == 0) {
         link_ready(model, item);
         announce(model, item->instance);
@@ -269,28 +282,39 @@ int model_ctl(struct model *model, int epfd, int64_t op, int number, int64_t eve
     int instance = model_file_at(model, epfd);
     int file = model_file_at(model, number);
     uint32_t events = (uint32_t)event;
+    uint32_t always = MISTAKE(NO_HUP) ? 0 : MASK_ALWAYS;
 
-    if (op != EPOLL_CTL_DEL && event < 0)
+    if (event < 0 && (op != EPOLL_CTL_DEL || MISTAKE(DEL_EFAULT)) && !MISTAKE(EFAULT_LATE))
         return EFAULT;
     if (instance == MODEL_NONE || file == MODEL_NONE)
         return EBADF;
+    if (MISTAKE(EFAULT_LATE) && op != EPOLL_CTL_DEL && event < 0)
+        return EFAULT;
+    if (MISTAKE(EPERM_LATE) && model->files[instance].kind != FILE_EPOLL)
+        return EINVAL;
+    if (MISTAKE(OP_FIRST) && op != EPOLL_CTL_ADD && op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
+        return EINVAL;
     if (!model_kind_of(model, file)->polls)
         return EPERM;
     if (!model->facts->keeps_wakeup_bit)
         events &= ~(uint32_t)EPOLLWAKEUP;
-    if (instance == file || model->files[instance].kind != FILE_EPOLL)
+    if (MISTAKE(SELF_BY_NUMBER) ? epfd == number : instance == file)
+        return EINVAL;
+    if (model->files[instance].kind != FILE_EPOLL)
         return EINVAL;
     int err = check_exclusive(model, op, events, file);
     if (err)
         return err;
+    if (MISTAKE(EEXIST_FIRST) && op == EPOLL_CTL_ADD &&
+        model_item_find(model, instance, number, file) != MODEL_NONE)
+        return EEXIST;
     if (op == EPOLL_CTL_ADD && model->files[file].kind == FILE_EPOLL &&
         nests_too_deep(model, instance, file))
         return ELOOP;
     int item = model_item_find(model, instance, number, file);
     switch (op) {
     case EPOLL_CTL_ADD:
-        return item != MODEL_NONE ? EEXIST
-                                  : insert(model, instance, number, file, events | MASK_ALWAYS);
+        return item != MODEL_NONE ? EEXIST : insert(model, instance, number, file, events | always);
     case EPOLL_CTL_DEL:
         if (item == MODEL_NONE)
             return ENOENT;
@@ -299,9 +323,9 @@ int model_ctl(struct model *model, int epfd, int64_t op, int number, int64_t eve
     case EPOLL_CTL_MOD:
         if (item == MODEL_NONE)
             return ENOENT;
-        if ((model->items[item].events & (uint32_t)EPOLLEXCLUSIVE) != 0)
+        if ((model->items[item].events & (uint32_t)EPOLLEXCLUSIVE) != 0 && !MISTAKE(MOD_EXCLUSIVE))
             return EINVAL;
-        modify(model, (unsigned)item, events | MASK_ALWAYS);
+        modify(model, (unsigned)item, events | always);
         return 0;
     default:
         return EINVAL;

@@ -115,7 +115,7 @@ static void release_pipe(struct model *model, int file)
 {
     int peer = model->files[file].peer;
 
-    if (!model->files[peer].released)
+    if (!model->files[peer].released && !MISTAKE(HUP_SILENT))
         model_wake(model, peer, 0, 0);
     else
         model_queue_clear(model, model->files[file].kind == FILE_PIPE_READ ? file : peer);

@@ -85,13 +85,16 @@ uint32_t model_queue_take(struct model *model, int file, uint32_t count, bool wh
         piece->length -= part;
         if (part > 0)
             piece->one = false;
-        if (piece->length > 0 && !whole_unit)
+        if (piece->length > 0 && !whole_unit) {
+            /* The rest of the unit goes on as one. */
+            piece->first = true;
+            piece->charge = charge;
             return taken;
+        }
         drop_head(model, state);
         if (state->head == MODEL_NONE || model->pieces[state->head].first)
             break;
         if (count == 0 && !whole_unit) {
-            /* The rest of the unit goes on as one. */
             model->pieces[state->head].first = true;
             model->pieces[state->head].charge = charge;
             return taken;

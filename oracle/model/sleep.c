@@ -16,7 +16,7 @@ static void enqueue(struct model *model, struct model_actor *actor)
     const struct model_kind *kind = model_kind_of(model, actor->file);
     switch (actor->sleep) {
     case SLEEP_WAIT:
-        front = model->facts->last_waiter_first;
+        front = model->facts->last_waiter_first && !MISTAKE(FIRST_WAITER);
         break;
     case SLEEP_READ:
     case SLEEP_WRITE:
@@ -40,11 +40,12 @@ struct model_actor *model_sleep(struct model *model, enum model_sleep sleep, int
     self->sleep = (uint8_t)sleep;
     self->step = (int16_t)model->index;
     self->file = (int16_t)file;
+    self->pinned = file != MODEL_NONE && !MISTAKE(NO_PIN);
     self->actor = MODEL_NONE;
     self->woken = self->faults = false;
     self->mask = 0;
     self->count = self->done = 0;
-    if (file != MODEL_NONE)
+    if (self->pinned)
         model_ref(model, file);
     enqueue(model, self);
     model->report->fate = MODEL_ASLEEP;
@@ -54,9 +55,10 @@ struct model_actor *model_sleep(struct model *model, enum model_sleep sleep, int
 void model_awake(struct model *model, unsigned index)
 {
     struct model_actor *actor = &model->actors[index];
-    int file = actor->file;
+    int file = actor->pinned ? actor->file : MODEL_NONE;
 
     actor->sleep = SLEEP_NONE;
+    actor->pinned = false;
     actor->woken = actor->queued = actor->exclusive = actor->faults = false;
     actor->file = actor->actor = MODEL_NONE;
     actor->step = 0;

@@ -193,7 +193,6 @@ void model_init(struct model *model, const struct program *program, const struct
     model->facts = facts;
     model->free_piece = MODEL_NONE;
     memset(model->slots, -1, sizeof(model->slots));
-    memset(model->joiner, MODEL_NONE, sizeof(model->joiner));
     for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
         model->actors[i].table = MODEL_NONE;
         model->actors[i].file = MODEL_NONE;

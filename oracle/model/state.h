@@ -115,6 +115,7 @@ struct model_actor {
     bool woken;     /* asleep, and about to look again */
     bool queued;    /* asleep, and on the wait queue of `file` */
     bool exclusive; /* there as an exclusive waiter */
+    bool pinned;    /* it holds a reference to `file` while it sleeps */
     bool faults;    /* SLEEP_WAIT: the buffer is bad */
     uint8_t sleep;  /* enum model_sleep */
     uint8_t turn;   /* order among the woken */
@@ -156,7 +157,6 @@ struct model {
     int16_t slots[PROGRAM_SLOTS_MAX]; /* numbers, -1 when unbound or failed */
     struct model_actor actors[PROGRAM_ACTORS_MAX];
     struct model_process processes[PROGRAM_ACTORS_MAX];
-    int8_t joiner[PROGRAM_ACTORS_MAX]; /* who joins, or has joined, a thread; MODEL_NONE */
     bool joined[PROGRAM_ACTORS_MAX];
     /* From here on only the entries in use are copied. */
     struct model_table tables[MODEL_TABLES_MAX];

@@ -172,7 +172,9 @@ static enum model_io write_datagram(struct model *model, int file, struct model_
     if (!room(model, file))
         return IO_SLEEP;
     if (model->files[state->peer].released) {
+        /* unix_dgram_disconnected: what the peer had sent is lost. */
         state->peer_forgotten = true;
+        model_queue_clear(model, file);
         return fail_sent(model, file, transfer, ECONNREFUSED);
     }
     if (model->files[state->peer].shutdown & SHUT_RECEIVE)
@@ -197,7 +199,7 @@ static void release_unix(struct model *model, int file)
 
     if (!other->released && !state->datagram) {
         other->shutdown = SHUT_BOTH;
-        if (state->units > 0)
+        if (state->units > 0 && !MISTAKE(NO_RESET))
             other->error = ECONNRESET;
         model_wake(model, peer, 0, 0);
     }

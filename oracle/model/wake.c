@@ -106,7 +106,8 @@ void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive)
     model->atomic++;
     while (next_entry(model, file, place, &entry)) {
         place = entry.place;
-        if (wake_entry(model, &entry, key) && exclusive > 0 && --exclusive == 0)
+        if (wake_entry(model, &entry, key) && exclusive > 0 && --exclusive == 0 &&
+            !MISTAKE(EXCLUSIVE_ALL))
             break;
     }
     model->atomic--;

@@ -179,13 +179,16 @@ static const struct expected tasks[] = {
     {"t2: pthread_exit()", "ends"},
 };
 
+/* Natively there is nothing to flush. */
+static const struct expected flushes[] = {{"main: flush()", "0"}};
+
 #define CASE(table)                                                                                \
     {                                                                                              \
         .name = #table, .lines = (table), .nlines = sizeof(table) / sizeof((table)[0])             \
     }
 static const struct program_case cases[] = {
-    CASE(instances), CASE(ctl),  CASE(waits), CASE(polls),
-    CASE(closes),    CASE(dups), CASE(files), CASE(tasks),
+    CASE(instances), CASE(ctl),   CASE(waits), CASE(polls),   CASE(closes),
+    CASE(dups),      CASE(files), CASE(tasks), CASE(flushes),
 };
 
 static void test_every_case(void **state)

@@ -18,6 +18,8 @@ enum { PROGRAMS = 10000 };
 /* What 10,000 programs are made of, counted once for all tests. */
 static struct {
     unsigned threads, processes, nested, woken, failing, small_room;
+    unsigned acting_threads, acting_processes; /* those of which more than one did a step */
+    unsigned switches[2], steps[2]; /* of programs without recipes, by the feature PRIORITIES */
     unsigned features[FEATURES];
     unsigned groups[GROUPS];
     unsigned idioms[IDIOMS];
@@ -51,6 +53,30 @@ static void count_steps(const struct program *program)
     counted.small_room += small;
 }
 
+/* An actor that does nothing tests nothing. */
+static void count_actors(const struct generator *generator)
+{
+    const struct program *program = generator->program;
+    bool scheduled = generate_has(generator, FEATURE_BIT(PRIORITIES));
+    unsigned acted[PROGRAM_ACTORS_MAX] = {0};
+    bool threads = false, processes = false;
+
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        acted[program->steps[i].actor]++;
+        if (program->nactors == 1 || !generate_has(generator, FEATURE_BIT(NO_IDIOMS)))
+            continue;
+        counted.switches[scheduled] +=
+            i > 0 && program->steps[i].actor != program->steps[i - 1].actor;
+        counted.steps[scheduled]++;
+    }
+    for (unsigned i = 0; i < program->nactors; i++) {
+        threads |= acted[i] > 0 && program->actors[i].kind == ACTOR_THREAD;
+        processes |= acted[i] > 0 && program->actors[i].kind == ACTOR_PROCESS;
+    }
+    counted.acting_threads += threads;
+    counted.acting_processes += processes;
+}
+
 static int count_programs(void **state)
 {
     static struct program program;
@@ -67,6 +93,7 @@ static int count_programs(void **state)
         counted.woken += generator.ready.woken > 0;
         counted.failing += some_call_fails(&program);
         count_steps(&program);
+        count_actors(&generator);
         for (unsigned feature = 0; feature < FEATURES; feature++)
             counted.features[feature] += (generator.features >> feature) & 1;
         for (unsigned group = 0; group < GROUPS; group++)
@@ -82,9 +109,23 @@ static void test_mixture_of_a_default_run(void **state)
     (void)state;
     assert_in_range(counted.threads, PROGRAMS * 33 / 100, PROGRAMS);
     assert_in_range(counted.processes, PROGRAMS * 18 / 100, PROGRAMS);
+    assert_in_range(counted.acting_threads, PROGRAMS * 33 / 100, PROGRAMS);
+    assert_in_range(counted.acting_processes, PROGRAMS * 18 / 100, PROGRAMS);
     assert_in_range(counted.nested, PROGRAMS * 15 / 100, PROGRAMS);
     assert_in_range(counted.woken, PROGRAMS * 12 / 100, PROGRAMS);
     assert_in_range(counted.small_room, 1, PROGRAMS * 4 / 100);
+}
+
+/* Under a schedule an actor goes on until a change point or until it sleeps; drawn evenly, it loses
+ * its turn at any step. */
+static void test_schedules_are_followed(void **state)
+{
+    (void)state;
+    assert_in_range(counted.steps[0], 1000, UINT32_MAX);
+    assert_in_range(counted.steps[1], 1000, UINT32_MAX);
+    assert_true((uint64_t)counted.switches[1] * counted.steps[0] * 100 <
+                (uint64_t)counted.switches[0] * counted.steps[1] * 80);
+    assert_true(counted.switches[1] > 0);
 }
 
 static void test_many_programs_have_no_failing_call(void **state)
@@ -167,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mixture_of_a_default_run),
+        cmocka_unit_test(test_schedules_are_followed),
         cmocka_unit_test(test_many_programs_have_no_failing_call),
         cmocka_unit_test(test_swarm_has_programs_with_and_without),
         cmocka_unit_test(test_every_idiom_occurs),

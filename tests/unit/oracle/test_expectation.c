@@ -74,6 +74,7 @@ static void test_check(void **state)
         "order/E1/wait",
         "fd-reuse/B2/add-close-eventfd-wait",
         "errno-phantom/C14/close_range",
+        "metamorphic/fd-reuse/B2/add-close-eventfd-wait",
     };
     static const char *const faulty[] = {
         "",
@@ -95,6 +96,11 @@ static void test_check(void **state)
         "nonsense/B2/add",
         "fd-reuse/b2/add",
         "fd-reuse/B2/ADD",
+        "metamorphic",
+        "metamorphic/",
+        "metamorphic/equal",
+        "metamorphic B2",
+        "metamorphic/metamorphic/hang/-/wait",
     };
     char why[128];
     for (unsigned i = 0; i < sizeof(sound) / sizeof(sound[0]); i++) {
@@ -110,6 +116,31 @@ static void test_check(void **state)
         assert_true(strlen(why) > 0);
         assert_null(strchr(why, '\n'));
     }
+}
+
+/* The mark keeps a verdict on flush points apart from the same one on native. */
+static void test_mark(void **state)
+{
+    static struct verdict verdict = {.class = CLASS_FD_REUSE,
+                                     .hazard = HAZARD_B2,
+                                     .signature = "fd-reuse/B2/add-close",
+                                     .explanation = "The ADD landed elsewhere."};
+
+    (void)state;
+    assert_false(signature_is_metamorphic(verdict.signature));
+    verdict_mark_metamorphic(&verdict);
+    assert_string_equal(verdict.signature, "metamorphic/fd-reuse/B2/add-close");
+    assert_true(signature_is_metamorphic(verdict.signature));
+    assert_non_null(strstr(verdict.explanation, "lush points"));
+    assert_non_null(strstr(verdict.explanation, " The ADD landed elsewhere."));
+    assert_true(verdict_matches(&verdict, "metamorphic/fd-reuse/B2/add-close"));
+    assert_false(verdict_matches(&verdict, "fd-reuse/B2/add-close"));
+    /* A text that fills its room is cut, not written past it. */
+    memset(verdict.explanation, 'x', EXPLANATION_MAX);
+    verdict.explanation[EXPLANATION_MAX] = '\0';
+    strcpy(verdict.signature, "hang/-/wait");
+    verdict_mark_metamorphic(&verdict);
+    assert_in_range(strlen(verdict.explanation), EXPLANATION_MAX - 200, EXPLANATION_MAX);
 }
 
 /* Every name that the tables hold can be expected. */
@@ -155,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_matches_families),
         cmocka_unit_test(test_matches_equal),
         cmocka_unit_test(test_check),
+        cmocka_unit_test(test_mark),
         cmocka_unit_test(test_check_knows_the_tables),
         cmocka_unit_test(test_every_hazard_has_its_row),
     };

@@ -339,7 +339,7 @@ static void too_long_headers(void **state)
     memset(text + at, 'x', DOCUMENT_WORD_MAX + 1);
     strcpy(text + at + DOCUMENT_WORD_MAX + 1, "\n");
     assert_refused_bytes(text, strlen(text), 1, 9,
-                         "the value is too long, expected 127 characters at most");
+                         "the value is too long, expected 159 characters at most");
     for (unsigned i = 0; i <= DOCUMENT_EXPECTS_MAX; i++)
         end += snprintf(expectations + end, sizeof(expectations) - (size_t)end,
                         "expect s%u: equal\n", i);
