@@ -192,13 +192,11 @@ static void snapshot_wait(struct run *run, unsigned index, unsigned now)
 static void collect(struct run *run, unsigned first, unsigned last)
 {
     struct trace *trace = run->trace;
-    bool own[PROGRAM_ACTORS_MAX] = {false};
 
     for (unsigned i = first; i <= last; i++) {
         trace->steps[i].state = STEP_NOT_REACHED;
         if (raw_load(&run->wire->results[i].returned))
             copy_result(run, i, i);
-        own[run->program->steps[i].actor] = true;
     }
     for (unsigned a = 0; a < run->program->nactors; a++) {
         struct run_actor *actor = &run->actors[a];
@@ -213,7 +211,8 @@ static void collect(struct run *run, unsigned first, unsigned last)
             step->blocked = true;
         } else if (actor->phase == PHASE_ENDED && given && step->state != STEP_DONE) {
             step->state = STEP_DIED;
-        } else if (actor->phase == PHASE_IDLE && !own[a] && step->state == STEP_BLOCKED) {
+        } else if (actor->phase == PHASE_IDLE && actor->step < first &&
+                   step->state == STEP_BLOCKED) {
             copy_result(run, actor->step, last);
             note_reaped(run, actor->step);
         }

@@ -181,11 +181,11 @@ void program_decode(const uint8_t *bytes, size_t length, struct program *ret_pro
         if (id != BYTE_PARALLEL) {
             decode_step(&reader, (enum op_id)id, open, &living, ret_program);
         } else if (open) {
+            /* At once, so that what follows finds the blocks that the whole program has. */
+            parallel_renumber(ret_program);
             open = 0;
         } else if (!parallel_blocking_before(ret_program, ret_program->nsteps)) {
-            /* Numbers are given anew below: they only have to differ from the step before. */
-            unsigned nsteps = ret_program->nsteps;
-            open = nsteps > 0 && ret_program->steps[nsteps - 1].block == 1 ? 2 : 1;
+            open = (uint8_t)(parallel_count(ret_program) + 1);
         }
     }
     parallel_renumber(ret_program);
