@@ -13,7 +13,8 @@
 
 enum {
     SCANS = 2, /* moments in which a scan polls one item; the rest of the items is one moment */
-    MOMENTS_MAX = 8,
+    WAKES = 2, /* moments in which a wakeup reaches one item; the rest of them is one moment */
+    MOMENTS_MAX = 12,
     HISTORY_ORDERS_KEPT = 16, /* the longest ones; many look alike to people */
 };
 
@@ -219,8 +220,11 @@ static unsigned moments_of(const struct step *step, const struct company *compan
             ret_moments[count++] = MOMENT_RESOLVE;
         if (op_table[step->op].effect != EFFECT_WAIT) {
             ret_moments[count++] = MOMENT_ACT;
-            if (op_table[step->op].effect == EFFECT_IO)
-                ret_moments[count++] = MOMENT_WAKE;
+            if (op_table[step->op].effect == EFFECT_IO) {
+                for (unsigned i = 0; i < WAKES; i++)
+                    ret_moments[count++] = MOMENT_WAKE_ONE;
+            }
+            ret_moments[count++] = MOMENT_WAKE;
         } else {
             ret_moments[count++] = MOMENT_START;
             for (unsigned i = 0; i < (company->changes ? SCANS : 0); i++)
@@ -233,6 +237,7 @@ static unsigned moments_of(const struct step *step, const struct company *compan
     }
     ret_moments[count++] = MOMENT_FORGET;
     ret_moments[count++] = MOMENT_RELEASE;
+    ret_moments[count++] = MOMENT_WAKE;
     return count;
 }
 

@@ -236,6 +236,61 @@ static enum linear_step allow_if(bool allowed)
     return allowed ? LINEAR_ALLOWED : LINEAR_REFUSED;
 }
 
+/* What is on ready lists, before something that may put more there. */
+struct ready_lists {
+    unsigned nitems;
+    int32_t ready[MODEL_ITEMS_MAX];
+};
+
+static void take_ready(struct model *model, struct ready_lists *ret_lists)
+{
+    ret_lists->nitems = model->nitems;
+    for (unsigned i = 0; i < model->nitems; i++) {
+        ret_lists->ready[i] = model->items[i].ready;
+        model->items[i].ready = 0;
+    }
+}
+
+/* The item that was linked next behind `place`, or NULL. */
+static struct model_item *next_linked(struct model *model, int32_t place)
+{
+    struct model_item *next = NULL;
+
+    for (unsigned i = 0; i < model->nitems; i++) {
+        struct model_item *item = &model->items[i];
+        if (item->ready > place && (!next || item->ready < next->ready))
+            next = item;
+    }
+    return next;
+}
+
+/*
+ * Takes back what has been put on ready lists since: it is put there one by one later, in the order
+ * in which the callbacks run. Items of `instance` stay. Returns false if there are too many.
+ */
+static bool postpone_wakeups(struct moment *moment, const struct ready_lists *lists, int instance)
+{
+    struct model *model = moment->model;
+    struct flight *flight = moment->flight;
+    struct model_item *item;
+    bool room = true;
+
+    flight->at = flight->nnames = 0;
+    for (int32_t place = 0; (item = next_linked(model, place)) != NULL; place = item->ready) {
+        if (item->instance == instance)
+            continue;
+        room &= flight->nnames < FLIGHT_NAMES_MAX;
+        if (room)
+            flight->names[flight->nnames++] = name_of(item);
+    }
+    for (unsigned i = 0; i < model->nitems; i++) {
+        int32_t before = i < lists->nitems ? lists->ready[i] : 0;
+        if (before != 0 || model->items[i].instance != instance)
+            model->items[i].ready = before;
+    }
+    return room;
+}
+
 /* --- Descriptors --- */
 
 static enum linear_step resolve(struct moment *moment)
@@ -403,7 +458,11 @@ static enum linear_step release(struct moment *moment)
 {
     struct flight *flight = moment->flight;
     struct model *model = moment->model;
+    struct ready_lists lists;
 
+    if (flight->nreleasing == 0)
+        return LINEAR_ALLOWED;
+    take_ready(model, &lists);
     for (unsigned i = 0; i < flight->nreleasing; i++) {
         int file = flight->releasing[i];
         const struct model_kind *kind = model_kind_of(model, file);
@@ -412,33 +471,50 @@ static enum linear_step release(struct moment *moment)
             kind->release(model, file);
     }
     flight->nreleasing = 0;
-    return moment->report.beyond ? LINEAR_BEYOND : LINEAR_ALLOWED;
+    if (!postpone_wakeups(moment, &lists, MODEL_NONE) || moment->report.beyond)
+        return LINEAR_BEYOND;
+    return LINEAR_ALLOWED;
 }
 
 /* --- Reading, writing and epoll_ctl --- */
 
-/* Carries the call out, but takes back whom it puts on ready lists: that comes with its wakeup. */
+/* Carries the call out, but for whom it wakes: that comes later. */
 static enum linear_step act_without_wakeup(struct moment *moment)
 {
-    struct model *model = moment->model;
-    struct flight *flight = moment->flight;
-    int32_t ready[MODEL_ITEMS_MAX];
-    unsigned nitems = model->nitems;
+    struct ready_lists lists;
 
-    for (unsigned i = 0; i < nitems; i++) {
-        ready[i] = model->items[i].ready;
-        model->items[i].ready = 0;
-    }
+    take_ready(moment->model, &lists);
     enum linear_step result = carry_out_resolved(moment);
-    assert(model->nitems == nitems);
-    for (unsigned i = 0; i < nitems; i++) {
+    assert(moment->model->nitems == lists.nitems);
+    return postpone_wakeups(moment, &lists, MODEL_NONE) ? result : LINEAR_BEYOND;
+}
+
+/*
+ * ADD and MOD put their own item on its list under the lock, and tell who watches the instance
+ * behind it. Lists are not emptied before, for the call may look at them: a nested instance.
+ */
+static enum linear_step act_on_list(struct moment *moment)
+{
+    struct model *model = moment->model;
+    struct ready_lists lists = {.nitems = model->nitems};
+    int instance = file_of(moment, 0);
+
+    for (unsigned i = 0; i < model->nitems; i++)
+        lists.ready[i] = model->items[i].ready;
+    int32_t last = model->ready_back;
+    enum linear_step result = carry_out_resolved(moment);
+    if (moment->step->args[1] == EPOLL_CTL_DEL || model->nitems < lists.nitems)
+        return result; /* nobody is woken */
+    moment->flight->at = moment->flight->nnames = 0;
+    for (unsigned i = 0; i < model->nitems; i++) {
         struct model_item *item = &model->items[i];
-        bool woken = item->ready != 0;
-        item->ready = ready[i];
-        if (woken && flight->nnames == FLIGHT_NAMES_MAX)
+        bool linked = item->ready > last && (i >= lists.nitems || lists.ready[i] == 0);
+        if (!linked || item->instance == instance)
+            continue;
+        if (moment->flight->nnames == FLIGHT_NAMES_MAX)
             return LINEAR_BEYOND;
-        if (woken)
-            flight->names[flight->nnames++] = name_of(item);
+        item->ready = 0;
+        moment->flight->names[moment->flight->nnames++] = name_of(item);
     }
     return result;
 }
@@ -457,20 +533,19 @@ static enum linear_step act(struct moment *moment)
     if (!fails_early(moment->observed) &&
         (is_scanned(moment, file_of(moment, 0)) || is_scanned(moment, file_of(moment, 1))))
         return LINEAR_REFUSED;
-    return carry_out_resolved(moment);
+    return act_on_list(moment);
 }
 
 /* ep_poll_callback: an item that ONESHOT has disabled meanwhile is passed over. */
-static enum linear_step wake(struct moment *moment)
+static enum linear_step wake(struct moment *moment, unsigned count)
 {
     struct flight *flight = moment->flight;
 
-    for (unsigned i = 0; i < flight->nnames; i++) {
-        struct model_item *item = find_named(moment->model, &flight->names[i]);
+    for (; count > 0 && flight->at < flight->nnames; count--, flight->at++) {
+        struct model_item *item = find_named(moment->model, &flight->names[flight->at]);
         if (item && (item->events & ~MASK_PRIVATE) != 0)
             link_item(moment->model, item);
     }
-    flight->nnames = 0;
     return LINEAR_ALLOWED;
 }
 
@@ -618,7 +693,9 @@ static enum linear_step dispatch(struct moment *moment, enum linear_moment which
     case MOMENT_ACT:
         return act(moment);
     case MOMENT_WAKE:
-        return wake(moment);
+        return wake(moment, FLIGHT_NAMES_MAX);
+    case MOMENT_WAKE_ONE:
+        return wake(moment, 1);
     case MOMENT_START:
         return start_scan(moment);
     case MOMENT_SCAN:

@@ -18,7 +18,8 @@ enum linear_moment {
     MOMENT_WHOLE,     /* a call of a block that nobody else's overlaps */
     MOMENT_RESOLVE,   /* fdget: numbers become files, which cannot go away until it returns */
     MOMENT_ACT,       /* what it is for, but for whom it wakes */
-    MOMENT_WAKE,      /* its callbacks put items on ready lists */
+    MOMENT_WAKE_ONE,  /* one of its callbacks puts an item on its ready list */
+    MOMENT_WAKE,      /* the rest of them */
     MOMENT_START,     /* ep_start_scan: the ready list is taken away */
     MOMENT_SCAN,      /* one item of it is polled */
     MOMENT_FINISH,    /* the rest of it, and ep_done_scan */
@@ -44,7 +45,7 @@ struct flight {
     bool scanning; /* between START and FINISH on `instance` */
     uint8_t nheld, nreleasing, nnumbers;
     uint8_t nnames; /* to be woken, or in the scan */
-    uint8_t at;     /* the next one of the scan */
+    uint8_t at;     /* the next one of them */
     uint8_t nevents;
     int16_t instance;
     int16_t files[2];

@@ -241,6 +241,37 @@ static void scan_takes_time(void **state)
     EXPECT(before, LINEAR_VIOLATION);
 }
 
+/* The callbacks of one write run one after the other, the latest registration first. */
+static void wakeup_takes_time(void **state)
+{
+#define WATCHED                                                                                    \
+    {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},                                           \
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},                                       \
+        {"main: v0 = eventfd(0, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},                               \
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},                                       \
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},                             \
+    {                                                                                              \
+        "main: epoll_ctl(e1, ADD, v0, EPOLLIN)", 0, 0, 0, 0, {0}, 0                                \
+    }
+    static const struct call during[] = {WATCHED,
+                                         {"t1: write(v0, 8)", 8, 0, 1, 6, {0}, 0},
+                                         {"main: epoll_wait(e1, 8, 0)", 1, 0, 2, 3, {6}, 0},
+                                         {"main: epoll_wait(e0, 8, 0)", 0, 0, 4, 5, {0}, 0}};
+    static const struct call other_order[] = {WATCHED,
+                                              {"t1: write(v0, 8)", 8, 0, 1, 6, {0}, 0},
+                                              {"main: epoll_wait(e0, 8, 0)", 1, 0, 2, 3, {5}, 0},
+                                              {"main: epoll_wait(e1, 8, 0)", 0, 0, 4, 5, {0}, 0}};
+    static const struct call behind[] = {WATCHED,
+                                         {"t1: write(v0, 8)", 8, 0, 1, 4, {0}, 0},
+                                         {"main: epoll_wait(e1, 8, 0)", 1, 0, 2, 3, {6}, 0},
+                                         {"main: epoll_wait(e0, 8, 0)", 0, 0, 5, 6, {0}, 0}};
+
+    (void)state;
+    EXPECT(during, LINEAR_OK);
+    EXPECT(other_order, LINEAR_VIOLATION);
+    EXPECT(behind, LINEAR_VIOLATION);
+}
+
 /* A number is taken a while before it names anything. */
 static void reserved_number(void **state)
 {
@@ -300,7 +331,8 @@ int main(void)
         cmocka_unit_test(add_and_wait),       cmocka_unit_test(dropped_operation),
         cmocka_unit_test(number_before_item), cmocka_unit_test(file_in_flight),
         cmocka_unit_test(falsely_empty),      cmocka_unit_test(scan_takes_time),
-        cmocka_unit_test(reserved_number),    cmocka_unit_test(no_verdict),
+        cmocka_unit_test(wakeup_takes_time),  cmocka_unit_test(reserved_number),
+        cmocka_unit_test(no_verdict),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
