@@ -281,7 +281,8 @@ static void join(struct parts *parts, int a, int b)
 static void find_parts(const struct judgement *judgement, const struct world *world, unsigned first,
                        unsigned end, struct parts *ret_parts)
 {
-    bool whole = false;
+    /* Behind a block nobody knows which file a number names before the search has said so. */
+    bool whole = judgement->program->steps[first].block > 1;
 
     for (unsigned i = first; i < end; i++)
         whole |= changes_table(&judgement->program->steps[i]);

@@ -294,6 +294,22 @@ static void reserved_number(void **state)
     EXPECT(same, LINEAR_VIOLATION);
 }
 
+/* Which file a number names behind a block is not what the order of its lines says. */
+static void two_blocks(void **state)
+{
+    static const struct call calls[] = {SET_UP,
+                                        {"main: v1 = eventfd(0, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},
+                                        {"main: d0 = dup2(v1, v0)", 4, 0, 3, 4, {0}, 0},
+                                        {"t1: close(v0)", 0, 0, 1, 2, {0}, 0},
+                                        {"main: read(v1, 8)", -1, EAGAIN, 0, 0, {0}, 0},
+                                        {"t1: read(v1, 8)", -1, EAGAIN, 5, 6, {0}, 0},
+                                        {"t1: write(v0, 8)", 8, 0, 7, 8, {0}, 0},
+                                        {"main: epoll_wait(e0, 8, 0)", 0, 0, 9, 10, {0}, 0}};
+
+    (void)state;
+    EXPECT(calls, LINEAR_OK);
+}
+
 static void no_verdict(void **state)
 {
     static const struct call calls[] = {
@@ -330,9 +346,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(add_and_wait),       cmocka_unit_test(dropped_operation),
         cmocka_unit_test(number_before_item), cmocka_unit_test(file_in_flight),
-        cmocka_unit_test(falsely_empty),      cmocka_unit_test(scan_takes_time),
-        cmocka_unit_test(wakeup_takes_time),  cmocka_unit_test(reserved_number),
-        cmocka_unit_test(no_verdict),
+        cmocka_unit_test(falsely_empty),      cmocka_unit_test(two_blocks),
+        cmocka_unit_test(scan_takes_time),    cmocka_unit_test(wakeup_takes_time),
+        cmocka_unit_test(reserved_number),    cmocka_unit_test(no_verdict),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
