@@ -83,6 +83,9 @@ static enum difference_kind compare_returned(const struct step *step,
                                                              : DIFFERENCE_RESULT;
     if (native->digest != subject->digest)
         return DIFFERENCE_RESULT;
+    if (native->handled_at != subject->handled_at || native->handler_ret != subject->handler_ret ||
+        native->handler_err != subject->handler_err)
+        return DIFFERENCE_RESULT;
     for (unsigned i = 0; i < op->nouts; i++) {
         if (op->outs[i].kind != FILE_ACTOR && native->fds[i] != subject->fds[i])
             return DIFFERENCE_RESULT;
@@ -108,10 +111,9 @@ static struct debt epoll_fd_of(const struct story *story, enum side side, unsign
     const struct step *call = &story->program->steps[step];
     const struct world *world = story_world(story, side, step);
     int arg = story_fd_arg(call);
-    unsigned process = story_process(story, step);
     int number = arg < 0 ? -1 : world_number(world, call, (unsigned)arg);
-    return (struct debt){.instance = story_file_of(world, process, number),
-                         .process = process,
+    return (struct debt){.instance = story_file_of(world, call->actor, number),
+                         .process = story_process(story, step),
                          .number = number,
                          .step = step};
 }

@@ -62,13 +62,20 @@ static int match_by_numbers(const struct story *story, unsigned count, const str
     return other >= 0 ? other : repeated;
 }
 
+/* The tgkill whose handler made the call: no step of a ctl, and none shall be taken for it. */
+static bool by_handler(const struct story *story, uint64_t data)
+{
+    return data >= 1 && data <= story->program->nsteps &&
+           op_table[story->program->steps[data - 1].op].effect == EFFECT_SIGNAL;
+}
+
 static int match(const struct story *story, unsigned count, const struct trace_carried *carried,
                  const struct deed *deed)
 {
     if (carried->data >= 1 && carried->data <= story->program->nsteps &&
         step_is_ctl(&story->program->steps[carried->data - 1]))
         return (int)carried->data - 1;
-    return match_by_numbers(story, count, deed);
+    return by_handler(story, carried->data) ? DEED_NONE : match_by_numbers(story, count, deed);
 }
 
 static struct deed read_deed(const struct story *story, unsigned count,
@@ -88,8 +95,14 @@ static struct deed read_deed(const struct story *story, unsigned count,
     deed.ctl = match(story, count, carried, &deed);
     if (carried->actor == TRACE_ACTOR_UNKNOWN && deed.ctl >= 0)
         deed.process = story_process(story, (unsigned)deed.ctl);
-    deed.instance = story_file_of(world, deed.process, deed.epfd);
-    deed.file = story_file_of(world, deed.process, deed.number);
+    /* By the table of who made it, or of who called for it. */
+    unsigned actor = deed.process;
+    if (carried->actor != TRACE_ACTOR_UNKNOWN)
+        actor = carried->actor;
+    else if (deed.ctl >= 0)
+        actor = story->program->steps[deed.ctl].actor;
+    deed.instance = story_file_of(world, actor, deed.epfd);
+    deed.file = story_file_of(world, actor, deed.number);
     if (deed.ctl < 0)
         return deed;
     deed.repaired = !step_is_ctl_op(&story->program->steps[deed.ctl], deed.op);
@@ -104,6 +117,8 @@ static bool deeds_explain_lists(const struct story *story)
 
     for (unsigned i = 0; i < trace->nitems; i++) {
         uint64_t data = trace->items[i].data;
+        if (by_handler(story, data))
+            continue;
         if (data < 1 || data > story->program->nsteps ||
             !has_deed(story, story->ndeeds, (unsigned)data - 1))
             return false;

@@ -31,15 +31,15 @@ static struct door find_door(const struct inquiry *inquiry, int number, struct f
                              unsigned until, bool landed_elsewhere)
 {
     const struct story *story = inquiry->story;
-    unsigned process = inquiry->ctl.process;
+    unsigned actor = inquiry->ctl.actor;
     struct door door = {.closer = INQUIRY_NONE, .opener = INQUIRY_NONE};
     if (file_key_none(file))
         return door;
     for (unsigned k = (unsigned)inquiry->culprit + 1; k <= until; k++) {
         const struct world *before = story_world(story, SUBJECT, k);
         const struct world *after = story_world(story, SUBJECT, k + 1);
-        struct file_key now = story_file_of(after, process, number);
-        bool closes = file_key_equal(story_file_of(before, process, number), file) &&
+        struct file_key now = story_file_of(after, actor, number);
+        bool closes = file_key_equal(story_file_of(before, actor, number), file) &&
                       !file_key_equal(now, file);
         if (door.closer < 0 && closes && is_door(inquiry_step(inquiry, k)) &&
             (inquiry->carried != (int)k || landed_elsewhere)) {

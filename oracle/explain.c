@@ -15,13 +15,12 @@
  * function.
  */
 static explain_rule *const rules[] = {
-    explain_end,       explain_call_error, explain_errno_clobbered,
-    explain_polluted,  explain_late_error, explain_failed_call,
-    explain_dropped,   explain_handoff,    explain_target_door,
-    explain_epfd_door, explain_fork,       explain_process,
-    explain_indirect,  explain_thread,     explain_overtaken,
-    explain_exclusive, explain_readiness,  explain_numbers,
-    explain_order,
+    explain_end,       explain_handler,     explain_handler_result, explain_exec,
+    explain_table,     explain_thread_end,  explain_call_error,     explain_errno_clobbered,
+    explain_polluted,  explain_late_error,  explain_failed_call,    explain_dropped,
+    explain_handoff,   explain_target_door, explain_epfd_door,      explain_fork,
+    explain_process,   explain_indirect,    explain_thread,         explain_overtaken,
+    explain_exclusive, explain_readiness,   explain_numbers,        explain_order,
 };
 
 static const struct trace_step *observation_of(const struct inquiry *inquiry, enum side side)
@@ -44,7 +43,7 @@ static bool step_uses_instance(const struct inquiry *inquiry, unsigned k, const 
     const struct world *world = story_world(inquiry->story, SUBJECT, k);
     unsigned process = story_process(inquiry->story, k);
     int number = world_number(world, step, (unsigned)arg);
-    struct file_key file = story_file_of(world, process, number);
+    struct file_key file = story_file_of(world, step->actor, number);
     return (number == ctl->epfd && process == ctl->process) ||
            (!file_key_none(file) && file_key_equal(file, ctl->instance));
 }

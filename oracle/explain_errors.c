@@ -284,7 +284,7 @@ static int find_doom(const struct inquiry *inquiry, unsigned ctl_step, const str
         return INQUIRY_NONE;
     for (unsigned k = ctl_step + 1; k < inquiry->step; k++) {
         const struct world *after = story_world(story, SUBJECT, k + 1);
-        if (!file_key_equal(story_file_of(after, ctl->process, ctl->number), ctl->file))
+        if (!file_key_equal(story_file_of(after, ctl->actor, ctl->number), ctl->file))
             return (int)k;
     }
     return INQUIRY_NONE;

@@ -38,6 +38,19 @@ void story_free(struct story *story)
     }
 }
 
+/* What step k did to others: handlers that it had run, threads that a cancellation ended. */
+static void replay_others(const struct trace *trace, unsigned k, struct world *world)
+{
+    for (unsigned i = 0; i <= k; i++) {
+        if (trace->steps[i].handled_at == (int)k)
+            world_apply_handler(world, i, trace->steps[i].handler_ret);
+    }
+    for (unsigned a = 0; a < trace->program->nactors; a++) {
+        if (trace->cancelled_at[a] == (int)k)
+            world_end_thread(world, a);
+    }
+}
+
 static void replay_side(struct story *story, enum side side)
 {
     const struct trace *trace = story->traces[side];
@@ -47,11 +60,12 @@ static void replay_side(struct story *story, enum side side)
         worlds[k + 1] = worlds[k];
         uint8_t state = trace->steps[k].state;
         /* A step that was skipped or never reached did nothing, not even an exit. */
-        if (state != STEP_DONE && state != STEP_DIED)
-            continue;
-        struct world_outcome outcome;
-        trace_outcome(trace, k, &outcome);
-        world_apply(&worlds[k + 1], k, &outcome);
+        if (state == STEP_DONE || state == STEP_DIED) {
+            struct world_outcome outcome;
+            trace_outcome(trace, k, &outcome);
+            world_apply(&worlds[k + 1], k, &outcome);
+        }
+        replay_others(trace, k, &worlds[k + 1]);
     }
 }
 
@@ -115,10 +129,9 @@ struct file_key story_file(const struct world *world, int file)
     return (struct file_key){.born = world->files[file].born, .out = world->files[file].out};
 }
 
-struct file_key story_file_of(const struct world *world, unsigned process, int number)
+struct file_key story_file_of(const struct world *world, unsigned actor, int number)
 {
-    /* The index of a process is that of its main actor. */
-    return story_file(world, world_file_of(world, process, number));
+    return story_file(world, world_file_of(world, actor, number));
 }
 
 bool file_key_equal(struct file_key a, struct file_key b)
@@ -161,8 +174,8 @@ void story_read_ctl(const struct story *story, unsigned step, struct ctl *ret_ct
         .process = process,
         .epfd = epfd,
         .number = number,
-        .instance = story_file_of(world, process, epfd),
-        .file = story_file_of(world, process, number),
+        .instance = story_file_of(world, call->actor, epfd),
+        .file = story_file_of(world, call->actor, number),
         .events = call->args[3] < 0 ? 0 : (uint32_t)call->args[3],
     };
 }

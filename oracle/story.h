@@ -55,7 +55,7 @@ int story_fd_arg(const struct step *step);
 unsigned story_process(const struct story *story, unsigned step);
 
 struct file_key story_file(const struct world *world, int file);
-struct file_key story_file_of(const struct world *world, unsigned process, int number);
+struct file_key story_file_of(const struct world *world, unsigned actor, int number);
 bool file_key_equal(struct file_key a, struct file_key b);
 bool file_key_none(struct file_key key);
 

@@ -98,7 +98,7 @@ static int find_thief(const struct inquiry *inquiry, unsigned robbed)
         story_read_ctl(story, k, &thief);
         if (thief.number == ctl.number && thief.process == ctl.process &&
             (file_key_equal(thief.instance, ctl.instance) ||
-             file_key_equal(story_file_of(now, thief.process, thief.epfd), ctl.instance)))
+             file_key_equal(story_file_of(now, thief.actor, thief.epfd), ctl.instance)))
             return (int)k;
     }
     return INQUIRY_NONE;

@@ -40,11 +40,16 @@ void trace_reset(struct trace *trace, const struct program *program)
             step->fds[out] = -1;
         step->called = step->returned = 0;
         step->digest = 0;
+        step->handled_at = TRACE_NEVER;
+        step->handler_ret = 0;
+        step->handler_err = 0;
         step->nevents = 0;
     }
-    for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++)
+    for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
         trace->processes[i] =
             (struct trace_process){.state = PROCESS_UNBORN, .ended_at = TRACE_NEVER};
+        trace->cancelled_at[i] = TRACE_NEVER;
+    }
     trace->nsnapshots = 0;
     trace->nitems = 0;
     trace->nfds = 0;
@@ -84,6 +89,10 @@ static void print_registration(const struct program *program, uint64_t data, str
 {
     if (data >= 1 && data <= program->nsteps) {
         const struct step *step = &program->steps[data - 1];
+        if (op_table[step->op].effect == EFFECT_SIGNAL) {
+            text_append(text, "the handler that step %llu ran", (unsigned long long)data);
+            return;
+        }
         if (op_table[step->op].effect == EFFECT_CTL) {
             const char *name = step->args[1] == EPOLL_CTL_ADD   ? "ADD"
                                : step->args[1] == EPOLL_CTL_MOD ? "MOD"
@@ -108,9 +117,24 @@ static void print_events(const struct program *program, const struct trace_step 
     }
 }
 
+static void print_handler(const struct trace_step *step, struct text *text)
+{
+    if (step->handled_at == TRACE_NEVER)
+        return;
+    text_append(text, ", handler %d", step->handler_ret);
+    if (step->handler_err != 0) {
+        text_append(text, " ");
+        text_append_errno(text, step->handler_err);
+    }
+}
+
 static void print_returned(const struct program *program, const struct op_info *op,
                            const struct trace_step *step, struct text *text)
 {
+    if (step->ret == TRACE_JUMPED) {
+        text_append(text, "left by siglongjmp");
+        return;
+    }
     if (step->ret == -1) {
         text_append(text, "-1 ");
         text_append_errno(text, step->err);
@@ -134,6 +158,7 @@ static void print_returned(const struct program *program, const struct op_info *
         text_append(text, ", errno ");
         text_append_errno(text, step->err);
     }
+    print_handler(step, text);
 }
 
 size_t trace_print_completion(const struct trace *trace, unsigned step, char *out, size_t size)

@@ -15,6 +15,7 @@ enum {
     TRACE_CARRIED_MAX = 512,    /* epoll_ctl calls that reached the kernel */
     TRACE_NEVER = -1,
     TRACE_STILL_ALIVE = INT32_MAX, /* result of a waitpid with WNOHANG on a living child */
+    TRACE_JUMPED = INT32_MIN,      /* result of a step that a handler left by siglongjmp */
     TRACE_ACTOR_UNKNOWN = 255,
 };
 
@@ -46,6 +47,9 @@ struct trace_step {
      */
     uint32_t called, returned;
     uint64_t digest; /* of the bytes that a read handed out, or of poll's revents; 0 otherwise */
+    /* Of a tgkill whose signal was handled: when, and what the handler's epoll_ctl returned. */
+    int16_t handled_at; /* TRACE_NEVER: it was not */
+    int handler_ret, handler_err;
     unsigned nevents;
     struct trace_event events[PROGRAM_EVENTS_MAX];
 };
@@ -59,8 +63,10 @@ struct trace_item {
 };
 
 struct trace_snapshot {
-    int16_t step;    /* taken when this step was over */
-    uint8_t process; /* main actor of the process whose table was read */
+    int16_t step; /* taken when this step was over */
+    /* Whose table was read: the main actor of the process, or the first actor that has the table
+     * of a thread that called unshare(2). */
+    uint8_t process;
     bool evidence;  /* taken for explanation only (EXECUTE_EVIDENCE); false: a flush point, compared
                      */
     int number;     /* the epoll fd */
@@ -68,9 +74,9 @@ struct trace_snapshot {
     uint16_t nitems;
 };
 
-/* One entry of a process's fd table at the end. */
+/* One entry of an fd table at the end. */
 struct trace_fd {
-    uint8_t process;
+    uint8_t process; /* whose, as in trace_snapshot */
     int number;
     uint16_t identity; /* equal for numbers with the same /proc link target; numbered by first
                           appearance */
@@ -122,6 +128,8 @@ struct trace {
     unsigned nsteps;
     struct trace_step steps[PROGRAM_STEPS_MAX];
     struct trace_process processes[PROGRAM_ACTORS_MAX]; /* by main actor of the process */
+    int16_t cancelled_at[PROGRAM_ACTORS_MAX];           /* step during which a thread was ended by a
+                                                           cancellation, or TRACE_NEVER */
     unsigned nsnapshots;
     struct trace_snapshot snapshots[TRACE_SNAPSHOTS_MAX];
     unsigned nitems;

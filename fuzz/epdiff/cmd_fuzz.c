@@ -6,6 +6,7 @@
 #include "fuzz/epdiff/reduce.h"
 #include "fuzz/epdiff/show.h"
 #include "fuzz/epdiff/status.h"
+#include "fuzz/epdiff/summary.h"
 #include "fuzz/epdiff/workers.h"
 #include "fuzz/generate/generate.h"
 
@@ -27,13 +28,14 @@ static const char help[] =
     "  --time SEC      stop after so many seconds (default 60)\n"
     "  --runs N        stop after so many programs; the same seed and number give the same "
     "programs and findings\n"
+    "  --stop-at N     stop as soon as N signatures are confirmed, whatever --time and --runs say\n"
     "  --seed N        the seed (default 1)\n"
     "  -j N            workers (default: one a CPU)\n"
     "  --out DIR       where findings go (default findings)\n"
     "  --parallel      programs with parallel blocks: their actors run free, and a run is a "
     "violation when no\n"
-    "                  order of its calls explains it; excludes --no-shrink, --contract,\n"
-    "                  --strict-order and --metamorphic\n"
+    "                  order of its calls explains it; excludes --no-shrink, --stop-at,\n"
+    "                  --contract, --strict-order and --metamorphic\n"
     "  --no-shrink     save findings as they were found\n"
     "  --contract C    exact (default), or late-error: an error may surface at a later call on the "
     "same epoll fd\n"
@@ -59,32 +61,27 @@ static const char help[] =
     "work\n";
 
 enum {
-    DEFERRAL_EVERY = 64, /* programs between two measurements of deferral */
     STATUS_EVERY_MS = 250,
-};
-
-struct counters {
-    uint64_t programs, divergent, unstable, order;
-    uint64_t threads, processes, woken, nested;
-    uint64_t eligible, deferred;
 };
 
 struct fuzz_command {
     struct cli_options cli;
     uint64_t seconds, runs, seed; /* runs 0: until the time is over */
+    uint64_t stop_at;             /* signatures; 0: no end by them */
     const char *folder;
+    char found_by[64]; /* for the origin of findings */
     bool shrink, verbose, parallel;
     uint64_t start_ms, deadline_ms;
     pthread_mutex_t lock; /* of the counters */
-    struct counters counters;
+    struct summary_counters counters;
     uint64_t status_ms;
     struct findings findings;
 };
 
 static int check_parallel(const struct fuzz_command *command)
 {
-    if (!command->shrink) {
-        cli_error("fuzz", "--parallel and --no-shrink exclude each other, expected one of them");
+    if (!command->shrink || command->stop_at) {
+        cli_error("fuzz", "--parallel excludes --no-shrink and --stop-at, expected none of them");
         return STATUS_USAGE;
     }
     return free_check_options("fuzz", &command->cli);
@@ -95,6 +92,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
     static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"time", required_argument, NULL, 't'},
                                             {"runs", required_argument, NULL, 'r'},
+                                            {"stop-at", required_argument, NULL, 'a'},
                                             {"seed", required_argument, NULL, 'S'},
                                             {"out", required_argument, NULL, 'o'},
                                             {"no-shrink", no_argument, NULL, 'n'},
@@ -120,6 +118,10 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
             break;
         case 'r':
             status = cli_parse_number("fuzz", "--runs", optarg, 1, UINT64_MAX / 2, &command->runs);
+            break;
+        case 'a':
+            status =
+                cli_parse_number("fuzz", "--stop-at", optarg, 1, UINT32_MAX, &command->stop_at);
             break;
         case 'S':
             status = cli_parse_number("fuzz", "--seed", optarg, 0, UINT64_MAX, &command->seed);
@@ -162,51 +164,17 @@ static bool time_is_over(const struct fuzz_command *command)
     return command->deadline_ms && executor_now_ms() >= command->deadline_ms;
 }
 
-static bool was_woken(const struct trace *trace)
+static void count_program(struct fuzz_command *command, const struct summary_counters *results)
 {
-    for (unsigned i = 0; i < trace->nsteps; i++) {
-        enum op_effect effect = op_table[trace->program->steps[i].op].effect;
-        if ((effect == EFFECT_WAIT || effect == EFFECT_POLL) && trace->steps[i].blocked &&
-            trace->steps[i].completed_at != TRACE_NEVER)
-            return true;
-    }
-    return false;
-}
-
-/* What a program is made of, and what its native run showed, for the fractions of the summary line.
- */
-static void measure_program(const struct trace *native, struct counters *counters)
-{
-    struct generate_mix mix;
-
-    generate_measure(native->program, &mix);
-    counters->threads = mix.threads;
-    counters->processes = mix.processes;
-    counters->nested = mix.nested;
-    counters->woken = was_woken(native);
-}
-
-static void count_program(struct fuzz_command *command, const struct counters *results)
-{
-    struct counters *counters = &command->counters;
+    struct summary_counters *counters = &command->counters;
 
     pthread_mutex_lock(&command->lock);
-    counters->programs++;
-    counters->threads += results->threads;
-    counters->processes += results->processes;
-    counters->nested += results->nested;
-    counters->woken += results->woken;
-    /* A program counts once, whatever the number of subjects. */
-    counters->divergent += results->divergent > 0;
-    counters->unstable += results->divergent == 0 && results->unstable > 0;
-    counters->order += results->divergent == 0 && results->unstable == 0 && results->order > 0;
-    counters->eligible += results->eligible;
-    counters->deferred += results->deferred;
+    summary_add(counters, results);
     uint64_t now = executor_now_ms();
     bool show = now - command->status_ms >= STATUS_EVERY_MS;
     if (show)
         command->status_ms = now;
-    struct counters shown = *counters;
+    struct summary_counters shown = *counters;
     pthread_mutex_unlock(&command->lock);
     if (show)
         status_show("fuzz: %" PRIu64 " programs, %" PRIu64 " divergent, %" PRIu64
@@ -223,7 +191,7 @@ static void keep(struct fuzz_command *command, unsigned subject, uint64_t index,
 {
     findings_store(&command->findings, subject, index, verdict, confirmed, program, original_steps);
     (void)findings_save_early(&command->findings, subject, verdict->signature,
-                              &command->cli.subjects[subject], command->seed, command->folder);
+                              &command->cli.subjects[subject], command->found_by, command->folder);
 }
 
 /* Confirms and shrinks the first program of a signature, and keeps what comes of it. */
@@ -263,8 +231,8 @@ static int pursue(struct fuzz_command *command, struct worker *worker, unsigned 
 
 /* A subject whose quick look was not equal. */
 static int look_closely(struct fuzz_command *command, struct worker *worker, unsigned subject,
-                        uint64_t index, const struct program *program, struct counters *results,
-                        char *ret_why)
+                        uint64_t index, const struct program *program,
+                        struct summary_counters *results, char *ret_why)
 {
     struct examination examination;
     bool confirmed = true;
@@ -293,14 +261,14 @@ static int look_closely(struct fuzz_command *command, struct worker *worker, uns
 static int fuzz_program(struct fuzz_command *command, struct worker *worker, uint64_t index,
                         struct program *program, char *ret_why)
 {
-    struct counters results = {0};
+    struct summary_counters results = {0};
     bool suspicious[EXAMINE_SUBJECTS_MAX] = {false};
     const struct trace *native;
 
     generate_program(command->seed, index, program);
     int err = examine_native(worker->examiner, program, &native, ret_why);
     if (!err)
-        measure_program(native, &results);
+        summary_measure(native, &results);
     /* All quick looks come first: a close look, and shrinking more so, makes native runs of its
      * own. */
     for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
@@ -311,7 +279,7 @@ static int fuzz_program(struct fuzz_command *command, struct worker *worker, uin
     for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
         if (suspicious[s])
             err = look_closely(command, worker, s, index, program, &results, ret_why);
-        if (!err && index % DEFERRAL_EVERY == 0)
+        if (!err && index % SUMMARY_DEFERRAL_EVERY == 0)
             err = examine_deferral(worker->examiner, program, s, &results.eligible,
                                    &results.deferred, ret_why);
     }
@@ -331,7 +299,8 @@ static int fuzz_work(struct worker *worker, char *ret_why)
         return -ENOMEM;
     }
     for (uint64_t index = worker->index; !err && !workers_stopping(); index += worker->count) {
-        if ((command->runs && index >= command->runs) || time_is_over(command))
+        if ((command->runs && index >= command->runs) || time_is_over(command) ||
+            (command->stop_at && findings_count_confirmed(&command->findings) >= command->stop_at))
             break;
         err = fuzz_program(command, worker, index, program, ret_why);
     }
@@ -378,7 +347,7 @@ static int report_findings(struct fuzz_command *command)
          finding = finding->hh.next) {
         if (!finding->confirmed)
             continue;
-        int err = finding_save(finding, &command->cli.subjects[finding->subject], command->seed,
+        int err = finding_save(finding, &command->cli.subjects[finding->subject], command->found_by,
                                command->folder);
         saving = saving ? saving : err;
     }
@@ -401,46 +370,6 @@ static int report_findings(struct fuzz_command *command)
     return status;
 }
 
-static double share(uint64_t part, uint64_t whole)
-{
-    return whole ? (double)part / (double)whole : 0.0;
-}
-
-static int report_summary(const struct fuzz_command *command)
-{
-    const struct counters *c = &command->counters;
-    double seconds = (double)(executor_now_ms() - command->start_ms) / 1000.0;
-    unsigned signatures = findings_count_confirmed(&command->findings);
-    char subjects[EXAMINE_SUBJECTS_MAX * (SUBJECT_NAME_MAX + 2)] = "";
-
-    for (unsigned s = 0; s < command->cli.nsubjects; s++) {
-        strcat(subjects, s ? "," : "");
-        strcat(subjects, command->cli.subjects[s].name);
-    }
-    if (command->cli.json)
-        return show_json_line(json_pack(
-                   "{s:I, s:I, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s}", "programs",
-                   (json_int_t)c->programs, "divergent", (json_int_t)c->divergent, "signatures",
-                   (int)signatures, "unstable", (json_int_t)c->unstable, "order",
-                   (json_int_t)c->order, "threads", share(c->threads, c->programs), "procs",
-                   share(c->processes, c->programs), "woken", share(c->woken, c->programs),
-                   "nested", share(c->nested, c->programs), "deferred",
-                   share(c->deferred, c->eligible), "seconds", seconds, "seed",
-                   (json_int_t)command->seed, "subjects", subjects))
-                   ? STATUS_HARNESS
-                   : STATUS_OK;
-    printf(
-        "programs=%" PRIu64 " divergent=%" PRIu64 " signatures=%u unstable=%" PRIu64
-        " order=%" PRIu64
-        " threads=%.2f procs=%.2f woken=%.2f nested=%.2f deferred=%.2f seconds=%.1f seed=%" PRIu64
-        " subjects=%s\n",
-        c->programs, c->divergent, signatures, c->unstable, c->order,
-        share(c->threads, c->programs), share(c->processes, c->programs),
-        share(c->woken, c->programs), share(c->nested, c->programs),
-        share(c->deferred, c->eligible), seconds, command->seed, subjects);
-    return STATUS_OK;
-}
-
 static int fuzz(struct fuzz_command *command)
 {
     char why[EXECUTE_WHY_MAX + 1] = "";
@@ -452,6 +381,8 @@ static int fuzz(struct fuzz_command *command)
                   strerror(-unfit));
         return STATUS_HARNESS;
     }
+    snprintf(command->found_by, sizeof(command->found_by), "epdiff fuzz%s --seed %" PRIu64,
+             command->cli.examine.metamorphic ? " --metamorphic" : "", command->seed);
     command->start_ms = executor_now_ms();
     if (!command->runs)
         command->deadline_ms = command->start_ms + command->seconds * 1000;
@@ -469,7 +400,11 @@ static int fuzz(struct fuzz_command *command)
     status_clear();
     /* Whatever ended the run: what was found so far is kept. */
     int status = report_findings(command);
-    if (report_summary(command) != STATUS_OK)
+    const struct summary_end end = {.signatures = findings_count_confirmed(&command->findings),
+                                    .start_ms = command->start_ms,
+                                    .key = "seed",
+                                    .value = command->seed};
+    if (summary_print(&command->cli, &command->counters, &end) != STATUS_OK)
         status = STATUS_HARNESS;
     if (err)
         return cli_harness_error("fuzz", err, why);

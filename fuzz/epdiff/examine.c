@@ -71,7 +71,9 @@ static struct judge_options judge_options_for(const struct examiner *examiner, u
 {
     struct judge_options options = examiner->options.judge;
 
+    /* The model knows the order of the ready list: nothing about it is left open. */
     options.computed = is_model(examiner, subject);
+    options.strict_order |= options.computed;
     return options;
 }
 
@@ -98,8 +100,6 @@ int examiner_start(const struct subject *subjects, unsigned nsubjects,
     examiner->model_trace = trace_new();
     examiner->flushed_raw = trace_new();
     examiner->flushed_own = trace_new();
-    if (!err)
-        err = opinion_facts(&examiner->facts, ret_why, EXECUTE_WHY_MAX + 1);
     if (!err && (!examiner->native_trace || !examiner->quick_trace || !examiner->close_native[0] ||
                  !examiner->close_native[1] || !examiner->close_subject || !examiner->model_trace ||
                  !examiner->flushed_raw || !examiner->flushed_own)) {
@@ -108,6 +108,8 @@ int examiner_start(const struct subject *subjects, unsigned nsubjects,
     }
     if (!err)
         err = start_executors(examiner, ret_why);
+    if (!err)
+        err = opinion_facts(&examiner->facts, ret_why, EXECUTE_WHY_MAX + 1);
     if (err) {
         examiner_stop(examiner);
         return err;
@@ -267,6 +269,21 @@ int examine_quick(struct examiner *examiner, const struct program *program, unsi
     examination->subject = examiner->quick_trace;
     judge(examiner, subject, examination->native, examination->subject, &examination->verdict);
     examination->result = result_of(&examination->verdict);
+    return 0;
+}
+
+int examine_stability(struct examiner *examiner, const struct program *program, bool *ret_stable,
+                      char *ret_why)
+{
+    struct judge_options strict = {.contract = CONTRACT_EXACT, .strict_order = true};
+    struct verdict verdict;
+
+    int err =
+        executor_run(examiner->native, program, EXECUTE_SHARED, examiner->close_native[0], ret_why);
+    if (err)
+        return err;
+    judge_traces(examiner->native_trace, examiner->close_native[0], &strict, &verdict);
+    *ret_stable = verdict.equal;
     return 0;
 }
 

@@ -82,6 +82,13 @@ int examine_quick(struct examiner *examiner, const struct program *program, unsi
                   struct examination *ret_examination, char *ret_why);
 
 /*
+ * The A/A gate of a first look: runs the program natively once more, as examine_native does, and
+ * compares with its trace, in the order of events too. Returns 0 or a negative errno.
+ */
+int examine_stability(struct examiner *examiner, const struct program *program, bool *ret_stable,
+                      char *ret_why);
+
+/*
  * The A/A gate and a run of each side with evidence: class, hazard, explanation and signature are
  * exact. Returns 0 or a negative errno.
  */

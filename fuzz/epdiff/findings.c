@@ -114,12 +114,14 @@ unsigned findings_count(struct findings *findings)
     return count;
 }
 
-unsigned findings_count_confirmed(const struct findings *findings)
+unsigned findings_count_confirmed(struct findings *findings)
 {
     unsigned count = 0;
 
+    pthread_mutex_lock(&findings->lock);
     for (const struct finding *finding = findings->table; finding; finding = finding->hh.next)
         count += finding->confirmed;
+    pthread_mutex_unlock(&findings->lock);
     return count;
 }
 
@@ -142,17 +144,20 @@ static int make_folder(const char *path)
     return mkdir(path, 0777) != 0 && errno != EEXIST ? -errno : 0;
 }
 
-static void describe(const struct finding *finding, const struct subject *subject, uint64_t seed,
-                     struct document *document)
+static void describe(const struct finding *finding, const struct subject *subject,
+                     const char *found_by, struct document *document)
 {
+    char shrunk[64] = "";
+
+    if (finding->original_steps)
+        snprintf(shrunk, sizeof(shrunk), ", %u steps shrunk to %u", finding->original_steps,
+                 finding->program.nsteps);
     document_init(document, "", &finding->program);
     snprintf(document->comment, sizeof(document->comment), "%s\n", finding->verdict.explanation);
     snprintf(document->hazard, sizeof(document->hazard), "%s",
              hazard_codes[finding->verdict.hazard]);
-    snprintf(document->origin, sizeof(document->origin),
-             "epdiff fuzz%s --seed %" PRIu64 ", program %" PRIu64 ", %u steps shrunk to %u",
-             signature_is_metamorphic(finding->verdict.signature) ? " --metamorphic" : "", seed,
-             finding->index, finding->original_steps, finding->program.nsteps);
+    snprintf(document->origin, sizeof(document->origin), "%s, program %" PRIu64 "%s", found_by,
+             finding->index, shrunk);
     document->nexpects = 1;
     snprintf(document->expects[0].subject, sizeof(document->expects[0].subject), "%.*s",
              DOCUMENT_WORD_MAX, subject->name);
@@ -210,7 +215,7 @@ int finding_path(const struct finding *finding, const struct subject *subject, c
     return 0;
 }
 
-int finding_save(const struct finding *finding, const struct subject *subject, uint64_t seed,
+int finding_save(const struct finding *finding, const struct subject *subject, const char *found_by,
                  const char *folder)
 {
     char path[PATH_MAX];
@@ -223,7 +228,7 @@ int finding_save(const struct finding *finding, const struct subject *subject, u
     struct document *document = calloc(1, sizeof(*document));
     if (!document)
         return -ENOMEM;
-    describe(finding, subject, seed, document);
+    describe(finding, subject, found_by, document);
     FILE *out = fopen(path, "we");
     err = out ? document_write(document, out) : -errno;
     if (out && fclose(out) != 0 && !err)
@@ -233,14 +238,14 @@ int finding_save(const struct finding *finding, const struct subject *subject, u
 }
 
 int findings_save_early(struct findings *findings, unsigned subject_index, const char *signature,
-                        const struct subject *subject, uint64_t seed, const char *folder)
+                        const struct subject *subject, const char *found_by, const char *folder)
 {
     int err = 0;
 
     pthread_mutex_lock(&findings->lock);
     const struct finding *finding = find(findings, subject_index, signature);
     if (finding && finding->confirmed)
-        err = finding_save(finding, subject, seed, folder);
+        err = finding_save(finding, subject, found_by, folder);
     pthread_mutex_unlock(&findings->lock);
     return err;
 }

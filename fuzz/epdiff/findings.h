@@ -18,8 +18,8 @@ struct finding {
     uint64_t count; /* programs that showed it */
     bool confirmed;
     struct verdict verdict;
-    struct program program; /* shrunk where possible */
-    unsigned original_steps;
+    struct program program;  /* shrunk where possible */
+    unsigned original_steps; /* 0: it was not to be shrunk */
     UT_hash_handle hh;
 };
 
@@ -53,7 +53,7 @@ void findings_sort(struct findings *findings);
 /* Signatures noted so far, confirmed or not. Safe from any thread. */
 unsigned findings_count(struct findings *findings);
 
-unsigned findings_count_confirmed(const struct findings *findings);
+unsigned findings_count_confirmed(struct findings *findings);
 
 /* Says whether findings could be saved in the folder, which need not be there yet, so that nobody
  * learns it at the end of a night. Returns 0 or a negative errno. */
@@ -71,15 +71,16 @@ int finding_path(const struct finding *finding, const struct subject *subject, c
                  char *ret_path, size_t size);
 
 /*
- * Writes a finding to its file, with expectation, origin and explanation. Creates the folders.
+ * Writes a finding to its file, with expectation, explanation and origin: `found_by`, the command
+ * that makes its programs again, and the program's number there. Creates the folders.
  * Returns 0 or a negative errno.
  */
-int finding_save(const struct finding *finding, const struct subject *subject, uint64_t seed,
+int finding_save(const struct finding *finding, const struct subject *subject, const char *found_by,
                  const char *folder);
 
 /* The same for the stored finding of a signature, if there is a confirmed one. Safe from any
  * thread. Returns 0 or a negative errno. */
 int findings_save_early(struct findings *findings, unsigned subject_index, const char *signature,
-                        const struct subject *subject, uint64_t seed, const char *folder);
+                        const struct subject *subject, const char *found_by, const char *folder);
 
 #endif

@@ -36,8 +36,8 @@ static void plan_check(struct replay_check *check, const char *signature)
         memcpy(check->expected, document->expects[i].verdict, sizeof(check->expected));
         return;
     }
-    /* Native is expected to equal itself, said or not. */
-    if (check->subject->kind == SUBJECT_NATIVE) {
+    /* Native is expected to equal itself, said or not, and the model to equal native. */
+    if (check->subject->kind == SUBJECT_NATIVE || check->subject->kind == SUBJECT_MODEL) {
         strcpy(check->expected, "equal");
         return;
     }

@@ -4,6 +4,17 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+
+/* The calling thread as an actor. `jump` leads back to its step while one is in progress. */
+static _Thread_local struct {
+    unsigned actor;
+    bool in_step;
+    sigset_t mask;
+    sigjmp_buf jump;
+} self_thread;
 
 enum {
     DELAY_ROUNDS_MAX = 400, /* of the instruction `pause`: a few microseconds */
@@ -19,6 +30,7 @@ void actor_announce(struct wire *wire, unsigned actor)
 {
     struct wire_actor *self = &wire->actors[actor];
 
+    self_thread.actor = actor;
     self->tid = (int32_t)raw_syscall3(SYS_gettid, 0, 0, 0);
     __atomic_store_n(&self->pid, (int32_t)raw_syscall3(SYS_getpid, 0, 0, 0), __ATOMIC_RELEASE);
     raw_store(&self->ready, 1);
@@ -77,6 +89,36 @@ static void enter_block(struct wire *wire, unsigned actor, unsigned first)
     disturb(wire, actor, first);
 }
 
+unsigned actor_self(void)
+{
+    return self_thread.actor;
+}
+
+void actor_jump(const sigset_t *mask)
+{
+    if (!self_thread.in_step)
+        return;
+    self_thread.mask = *mask;
+    siglongjmp(self_thread.jump, 1);
+}
+
+/* Carries out the operation, or as much of it as a handler lets it that leaves by siglongjmp. */
+static void run_operation(struct call *call)
+{
+    /* The mask is not saved, which would cost a system call a step: the kernel tells the handler.
+     */
+    if (sigsetjmp(self_thread.jump, 0) == 0) {
+        self_thread.in_step = true;
+        op_functions[call->step->op](call);
+        self_thread.in_step = false;
+        return;
+    }
+    self_thread.in_step = false;
+    raw_syscall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&self_thread.mask, 0, _NSIG / 8, 0, 0);
+    call->result->ret = TRACE_JUMPED;
+    call->result->err = 0;
+}
+
 static void run_step(struct wire *wire, unsigned index)
 {
     const struct step *step = &wire->program.steps[index];
@@ -91,11 +133,36 @@ static void run_step(struct wire *wire, unsigned index)
         disturb(wire, step->actor, index + 1);
         result->called = __atomic_add_fetch(&wire->stamp, 1, __ATOMIC_SEQ_CST);
     }
-    op_functions[step->op](&call);
+    run_operation(&call);
     if (step->block)
         result->came_back = __atomic_add_fetch(&wire->stamp, 1, __ATOMIC_SEQ_CST);
     raw_store(&call.result->returned, 1);
     raw_store(&wire->actors[step->actor].current, 0);
+}
+
+void actor_enter_image(struct wire *wire, unsigned actor)
+{
+    struct wire_actor *self = &wire->actors[actor];
+    uint32_t current = raw_load(&self->current);
+
+    actor_enter_process();
+    /* A handler does not survive execve, and the default is to die. */
+    signal(SIGUSR1, SIG_IGN);
+    raw_store(&wire->actors[wire->program.actors[actor].process].handles, 0);
+    if (current > 0) {
+        struct wire_result *result = &wire->results[current - 1];
+        result->ret = 0;
+        result->err = 0;
+        raw_store(&result->returned, 1);
+        raw_store(&self->current, 0);
+    }
+    /* Who it is comes before that it is done: the controller looks at it then. */
+    actor_announce(wire, actor);
+    if (current > 0) {
+        raw_store(&self->done, raw_load(&self->order));
+        raw_bump(&wire->bell);
+    }
+    actor_run(wire, actor);
 }
 
 void actor_run(struct wire *wire, unsigned actor)

@@ -15,6 +15,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,9 +61,13 @@ static enum place step_place(const struct step *step)
     switch (op_table[step->op].effect) {
     case EFFECT_EXIT:
     case EFFECT_THREAD_EXIT:
+    case EFFECT_EXEC:
         return PLACE_ALONE; /* an end before it would be taken for its own */
     case EFFECT_FORK:
     case EFFECT_THREAD:
+    case EFFECT_SPAWN:
+    case EFFECT_SIGNAL: /* what its handler does comes before the next step */
+    case EFFECT_CANCEL:
     case EFFECT_WAITPID:
     case EFFECT_JOIN:
     case EFFECT_WAIT: /* a flush point: the interest list is read behind it */
@@ -86,7 +92,8 @@ static unsigned order_end(const struct run *run, unsigned first)
     const struct program *program = run->program;
     unsigned last = first;
 
-    if ((run->flags & EXECUTE_EVIDENCE) || anyone_busy(run))
+    if ((run->flags & EXECUTE_EVIDENCE) || anyone_busy(run) ||
+        run->actors[program->steps[first].actor].mortal)
         return first;
     while (step_place(&program->steps[last]) == PLACE_ANYWHERE && last + 1 < program->nsteps &&
            program->steps[last + 1].actor == program->steps[first].actor &&
@@ -94,6 +101,16 @@ static unsigned order_end(const struct run *run, unsigned first)
            step_place(&program->steps[last + 1]) != PLACE_ALONE)
         last++;
     return last;
+}
+
+/* The target of a cancellation can end now or in any later step. */
+static void expect_end(struct run *run, unsigned actor)
+{
+    if (!run_actor_live(run, actor))
+        return;
+    run->actors[actor].mortal = true;
+    run_watch_actor(run, actor);
+    run_watch_actor(run, run_process(run, actor));
 }
 
 static void give_order(struct run *run, unsigned first, unsigned last)
@@ -104,10 +121,13 @@ static void give_order(struct run *run, unsigned first, unsigned last)
     enum op_effect effect = op_table[run->program->steps[first].op].effect;
 
     /* Whoever is about to end is watched from before: afterwards there is nothing left to open. */
-    if (effect == EFFECT_EXIT || effect == EFFECT_THREAD_EXIT) {
+    if (effect == EFFECT_EXIT || effect == EFFECT_THREAD_EXIT || effect == EFFECT_EXEC) {
         run_watch_actor(run, actor);
         run_watch_actor(run, run_process(run, actor));
     }
+    if (op_table[run->program->steps[last].op].effect == EFFECT_CANCEL)
+        expect_end(run, (unsigned)run->program->steps[last].args[0]);
+    self->tid = wired->tid;
     raw_store(&run->wire->now, last);
     wired->first = first;
     wired->last = last;
@@ -151,16 +171,95 @@ static void note_reaped(struct run *run, unsigned index)
     process->status = (int)(result->ret >= 256 ? result->ret - 256 : result->ret);
 }
 
-/* A task of the process by which /proc shows its descriptors: a main thread that has left shows
- * none, though its process lives on in other threads. */
-static pid_t find_task(const struct run *run, unsigned process)
+static bool same_table(const struct run *run, unsigned a, unsigned b)
+{
+    return run_process(run, a) == run_process(run, b) &&
+           run->actors[a].table == run->actors[b].table;
+}
+
+/* The actor by whom the trace knows a table: the main one of its process, if that has it. */
+static unsigned table_owner(const struct run *run, unsigned actor)
+{
+    unsigned owner = run_process(run, actor);
+
+    for (unsigned a = 0; a < run->program->nactors && !same_table(run, owner, actor); a++) {
+        if (run->actors[a].phase != PHASE_UNBORN)
+            owner = a;
+    }
+    return owner;
+}
+
+/* A task by which /proc shows a table: a main thread that has left shows none, though its process
+ * lives on in other threads. 0: the table is gone. */
+static pid_t find_task(const struct run *run, unsigned owner)
 {
     for (unsigned a = 0; a < run->program->nactors; a++) {
-        bool live = run->actors[a].phase == PHASE_IDLE || run->actors[a].phase == PHASE_BUSY;
-        if (live && run_process(run, a) == process)
+        if (run_actor_live(run, a) && same_table(run, a, owner))
             return run->wire->actors[a].tid;
     }
-    return run->wire->actors[process].pid;
+    bool main_actor = run_process(run, owner) == owner && !run->process_ended[owner];
+    return main_actor && run->actors[owner].phase != PHASE_UNBORN ? run->wire->actors[owner].pid
+                                                                  : 0;
+}
+
+/* A thread that has called unshare(2) goes on with a table of its own. */
+static void note_table(struct run *run, unsigned index)
+{
+    const struct step *step = &run->program->steps[index];
+    const struct trace_step *done = &run->trace->steps[index];
+    bool unshares =
+        (step->op == OP_UNSHARE && (step->args[0] & CLONE_FILES)) ||
+        (op_table[step->op].effect == EFFECT_CLOSE_RANGE && (step->args[2] & CLOSE_RANGE_UNSHARE));
+
+    for (unsigned a = 0; unshares && done->ret == 0 && a < run->program->nactors; a++) {
+        if (a == step->actor || !run_actor_live(run, a) || !same_table(run, a, step->actor))
+            continue;
+        run->actors[step->actor].table = (uint8_t)run->ntables++;
+        return;
+    }
+}
+
+/* The results of handlers that have run. */
+static void copy_handled(struct run *run, unsigned last)
+{
+    for (unsigned i = 0; i <= last; i++) {
+        const struct wire_result *from = &run->wire->results[i];
+        struct trace_step *to = &run->trace->steps[i];
+        if (op_table[run->program->steps[i].op].effect != EFFECT_SIGNAL ||
+            to->handled_at != TRACE_NEVER || !raw_load(&from->handled))
+            continue;
+        to->handled_at = (int16_t)last;
+        to->handler_ret = from->handler_ret;
+        to->handler_err = from->handler_err;
+    }
+}
+
+/* Whose task made a call: by the tids of now, or by those before an execve. */
+static uint8_t carrier(const struct run *run, int32_t tid)
+{
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (run_actor_live(run, a) && run->wire->actors[a].tid == tid)
+            return (uint8_t)a;
+    }
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (run->actors[a].tid == tid || run->wire->actors[a].tid == tid)
+            return (uint8_t)a;
+    }
+    return TRACE_ACTOR_UNKNOWN;
+}
+
+static void copy_carried(struct run *run)
+{
+    struct trace *trace = run->trace;
+    const struct wire *wire = run->wire;
+    uint32_t count = raw_load(&wire->ncarried);
+
+    for (; run->ncarried < count && run->ncarried < TRACE_CARRIED_MAX; run->ncarried++) {
+        struct trace_carried *to = &trace->carried[run->ncarried];
+        *to = wire->carried[run->ncarried].call;
+        to->actor = carrier(run, wire->carried[run->ncarried].tid);
+    }
+    trace->ncarried = run->ncarried;
 }
 
 static void note_error(struct run *run, int err)
@@ -171,21 +270,21 @@ static void note_error(struct run *run, int err)
 static void snapshot_wait(struct run *run, unsigned index, unsigned now)
 {
     const struct step *step = &run->program->steps[index];
-    unsigned process = run_process(run, step->actor);
+    unsigned owner = table_owner(run, step->actor);
+    pid_t task = find_task(run, owner);
     int number = step->tags[0] == TAG_SLOT ? run->wire->slots[step->args[0]] : (int)step->args[0];
 
-    if (op_table[step->op].effect != EFFECT_WAIT || run->process_ended[process])
+    if (op_table[step->op].effect != EFFECT_WAIT || task == 0)
         return;
     /* Two waits on one epoll fd can end in the same step: one look is enough. */
     for (unsigned i = run->trace->nsnapshots; i > 0; i--) {
         const struct trace_snapshot *snapshot = &run->trace->snapshots[i - 1];
         if (snapshot->step != (int)now)
             break;
-        if (!snapshot->evidence && snapshot->process == process && snapshot->number == number)
+        if (!snapshot->evidence && snapshot->process == owner && snapshot->number == number)
             return;
     }
-    note_error(run, observe_interest(run->trace, &run->lists, now, process, find_task(run, process),
-                                     number, false));
+    note_error(run, observe_interest(run->trace, &run->lists, now, owner, task, number, false));
 }
 
 /* Writes down what the order brought about: its own steps, and those that it woke or ended. */
@@ -197,7 +296,10 @@ static void collect(struct run *run, unsigned first, unsigned last)
         trace->steps[i].state = STEP_NOT_REACHED;
         if (raw_load(&run->wire->results[i].returned))
             copy_result(run, i, i);
+        note_table(run, i);
     }
+    copy_handled(run, last);
+    copy_carried(run);
     for (unsigned a = 0; a < run->program->nactors; a++) {
         struct run_actor *actor = &run->actors[a];
         struct trace_step *step = &trace->steps[actor->step];
@@ -232,11 +334,10 @@ static void take_snapshots(struct run *run, unsigned last)
     }
     if (!(run->flags & EXECUTE_EVIDENCE))
         return;
-    for (unsigned p = 0; p < run->program->nactors; p++) {
-        bool born = p == 0 || run->actors[p].phase != PHASE_UNBORN;
-        if (run_process(run, p) == p && born && !run->process_ended[p])
-            note_error(run,
-                       observe_all_interest(run->trace, &run->lists, last, p, find_task(run, p)));
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        pid_t task = find_task(run, a);
+        if (run->actors[a].phase != PHASE_UNBORN && table_owner(run, a) == a && task != 0)
+            note_error(run, observe_all_interest(run->trace, &run->lists, last, a, task));
     }
 }
 
@@ -335,13 +436,13 @@ static void observe_end(struct run *run)
 {
     struct trace *trace = run->trace;
 
-    for (unsigned p = 0; p < run->program->nactors; p++) {
-        if (run_process(run, p) != p || run->actors[p].phase == PHASE_UNBORN ||
-            run->process_ended[p])
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        pid_t task = find_task(run, a);
+        if (run->actors[a].phase == PHASE_UNBORN || run->process_ended[run_process(run, a)])
             continue;
-        trace->processes[p].state = PROCESS_ALIVE;
-        if (trace->end == RUN_COMPLETE)
-            note_error(run, observe_fd_table(trace, p, find_task(run, p)));
+        trace->processes[run_process(run, a)].state = PROCESS_ALIVE;
+        if (trace->end == RUN_COMPLETE && table_owner(run, a) == a && task != 0)
+            note_error(run, observe_fd_table(trace, a, task));
     }
     if (trace->end == RUN_COMPLETE)
         return;
@@ -412,22 +513,6 @@ static void note_statuses(struct run *run)
     }
 }
 
-static void copy_carried(struct run *run)
-{
-    struct trace *trace = run->trace;
-    const struct wire *wire = run->wire;
-
-    trace->ncarried = wire->ncarried < TRACE_CARRIED_MAX ? wire->ncarried : TRACE_CARRIED_MAX;
-    for (unsigned i = 0; i < trace->ncarried; i++) {
-        trace->carried[i] = wire->carried[i].call;
-        trace->carried[i].actor = TRACE_ACTOR_UNKNOWN;
-        for (unsigned a = 0; a < run->program->nactors; a++) {
-            if (wire->actors[a].tid == wire->carried[i].tid)
-                trace->carried[i].actor = (uint8_t)a;
-        }
-    }
-}
-
 static int start_root(struct run *run, char *ret_why)
 {
     struct wire *wire = run->wire;
@@ -461,6 +546,7 @@ static void take_over_root(struct run *run)
 {
     run->request = run->wire->request;
     run->actors[0].phase = PHASE_IDLE;
+    run->actors[0].table = (uint8_t)run->ntables++;
     run->executor->warm = false;
 }
 
@@ -484,6 +570,8 @@ static bool leaves_process(const struct run *run)
 
     for (unsigned a = 0; a < run->program->nactors; a++)
         leaves &= run_process(run, a) == 0 && run->actors[a].phase != PHASE_BUSY;
+    for (unsigned i = 0; i < run->program->nsteps; i++)
+        leaves &= op_table[run->program->steps[i].op].effect < EFFECT_UNSHARE;
     /* The numbers below the program's own are not opened anew. */
     for (unsigned i = 0; i < 3 && leaves; i++) {
         const struct trace_fd *fd = &run->trace->fds[i];
@@ -561,6 +649,7 @@ int executor_run(struct executor *executor, const struct program *program, unsig
                       .wire = executor->wire,
                       .program = program,
                       .trace = ret_trace,
+                      .execing = -1,
                       .flags = flags};
 
     assert(program->nsteps > 0 && program->nactors > 0);

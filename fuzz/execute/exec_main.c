@@ -169,6 +169,27 @@ static void map_wire(void)
     epdiff_wire = wire;
 }
 
+/*
+ * A process of a program that has called execve, or was spawned: the subject has been loaded anew
+ * with this image, and its table of descriptors is the program's.
+ */
+__attribute__((noreturn)) static void run_image(char **argv)
+{
+    long fd = raw_syscall3(SYS_open, (long)argv[2], O_RDWR | O_CLOEXEC, 0);
+    if (fd < 0)
+        _exit(SERVER_EXIT_HARNESS);
+    long address =
+        raw_syscall6(SYS_mmap, 0, sizeof(*wire), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    raw_syscall3(SYS_close, fd, 0, 0);
+    if (address < 0 && address > -4096)
+        _exit(SERVER_EXIT_HARNESS);
+    wire = (struct wire *)address;
+    if (wire->magic != WIRE_MAGIC || wire->size != sizeof(*wire))
+        _exit(SERVER_EXIT_HARNESS);
+    epdiff_wire = wire;
+    actor_enter_image(wire, (unsigned)atoi(argv[3]));
+}
+
 static void limit(int resource, rlim_t value)
 {
     struct rlimit current;
@@ -200,6 +221,7 @@ static void make_canonical(void)
     /* 1 and not 0: with a pipe as core_pattern, 0 still starts the handler. */
     limit(RLIMIT_CORE, 1);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* until a program says sigaction */
 }
 
 static void prepare(pid_t parent)
@@ -264,6 +286,8 @@ static void serve(uint32_t request, pid_t server)
 
 int main(int argc, char **argv)
 {
+    if (argc == IMAGE_ARGUMENTS && strcmp(argv[1], IMAGE_WORD) == 0)
+        run_image(argv);
     if (argc != 2) {
         fprintf(stderr, "epdiff-exec: it is started by epdiff, not by hand\n");
         return SERVER_EXIT_HARNESS;

@@ -35,14 +35,13 @@ static pthread_t threads[PROGRAM_ACTORS_MAX];
 /* An address that no process maps: the page at the bottom is never given out. */
 static void *const bad_pointer = (void *)16;
 
-static int arg_fd(const struct call *call, unsigned index)
+int call_fd(const struct call *call, unsigned index)
 {
     int64_t value = call->step->args[index];
     return call->step->tags[index] == TAG_SLOT ? call->wire->slots[value] : (int)value;
 }
 
-/* Writes down what a call returned. The first thing that a function does after its call. */
-static void returned(struct call *call, int64_t ret)
+void call_returned(struct call *call, int64_t ret)
 {
     call->result->err = errno;
     call->result->ret = ret;
@@ -62,35 +61,44 @@ static void bind_fds(struct call *call, int first, int second)
 /* A call whose result is the new descriptor. */
 static void returned_fd(struct call *call, int fd)
 {
-    returned(call, fd);
+    call_returned(call, fd);
     bind_fds(call, fd, -1);
 }
 
-static void op_run_EPOLL_CREATE(struct call *call)
+void op_run_EPOLL_CREATE(struct call *call)
 {
     returned_fd(call, epoll_create((int)call->step->args[0]));
 }
 
-static void op_run_EPOLL_CREATE1(struct call *call)
+void op_run_EPOLL_CREATE1(struct call *call)
 {
     returned_fd(call, epoll_create1((int)call->step->args[0]));
 }
 
-static void op_run_EPOLL_CTL(struct call *call)
+int call_epoll_ctl(int epfd, int op, int fd, int64_t mask, uint64_t data)
 {
-    int64_t mask = call->step->args[3];
-    struct epoll_event event = {.events = (uint32_t)mask, .data.u64 = step_number(call->index)};
+    struct epoll_event event = {.events = (uint32_t)mask, .data.u64 = data};
     struct epoll_event *pointer = mask == EVENT_NULL     ? NULL
                                   : mask == EVENT_BADPTR ? bad_pointer
                                                          : &event;
-    int epfd = arg_fd(call, 0);
-    int fd = arg_fd(call, 2);
 
-    returned(call, epoll_ctl(epfd, (int)call->step->args[1], fd, pointer));
+    int ret = epoll_ctl(epfd, op, fd, pointer);
     /* Whoever deferred the call and kept the pointer reads rubbish from here on, as from a reused
      * stack frame. */
+    int err = errno;
     memset(&event, 0xa5, sizeof(event));
     __asm__ volatile("" : : "r"(&event) : "memory");
+    errno = err;
+    return ret;
+}
+
+void op_run_EPOLL_CTL(struct call *call)
+{
+    const int64_t *args = call->step->args;
+    int epfd = call_fd(call, 0);
+    int fd = call_fd(call, 2);
+
+    call_returned(call, call_epoll_ctl(epfd, (int)args[1], fd, args[3], step_number(call->index)));
 }
 
 static struct epoll_event *event_buffer(struct epoll_event *good, int64_t which)
@@ -103,7 +111,7 @@ static void returned_events(struct call *call, int ret, const struct epoll_event
 {
     struct wire *wire = call->wire;
 
-    returned(call, ret);
+    call_returned(call, ret);
     if (ret <= 0)
         return;
     uint32_t count = ret < PROGRAM_EVENTS_MAX ? (uint32_t)ret : PROGRAM_EVENTS_MAX;
@@ -126,16 +134,16 @@ static const sigset_t *signal_mask(sigset_t *room, int64_t which)
     return room;
 }
 
-static void op_run_EPOLL_WAIT(struct call *call)
+void op_run_EPOLL_WAIT(struct call *call)
 {
     const int64_t *args = call->step->args;
     struct epoll_event events[PROGRAM_EVENTS_MAX];
     struct epoll_event *buffer = event_buffer(events, args[3]);
 
-    returned_events(call, epoll_wait(arg_fd(call, 0), buffer, (int)args[1], (int)args[2]), events);
+    returned_events(call, epoll_wait(call_fd(call, 0), buffer, (int)args[1], (int)args[2]), events);
 }
 
-static void op_run_EPOLL_PWAIT(struct call *call)
+void op_run_EPOLL_PWAIT(struct call *call)
 {
     const int64_t *args = call->step->args;
     struct epoll_event events[PROGRAM_EVENTS_MAX];
@@ -143,11 +151,11 @@ static void op_run_EPOLL_PWAIT(struct call *call)
     sigset_t set;
     const sigset_t *mask = signal_mask(&set, args[3]);
 
-    returned_events(call, epoll_pwait(arg_fd(call, 0), buffer, (int)args[1], (int)args[2], mask),
+    returned_events(call, epoll_pwait(call_fd(call, 0), buffer, (int)args[1], (int)args[2], mask),
                     events);
 }
 
-static void op_run_EPOLL_PWAIT2(struct call *call)
+void op_run_EPOLL_PWAIT2(struct call *call)
 {
     const int64_t *args = call->step->args;
     struct epoll_event events[PROGRAM_EVENTS_MAX];
@@ -164,21 +172,21 @@ static void op_run_EPOLL_PWAIT2(struct call *call)
         timeout = bad_pointer;
     else if (args[2] == TIMESPEC_BADTS)
         time.tv_nsec = 2000000000;
-    returned_events(call, epoll_pwait2(arg_fd(call, 0), buffer, (int)args[1], timeout, mask),
+    returned_events(call, epoll_pwait2(call_fd(call, 0), buffer, (int)args[1], timeout, mask),
                     events);
 }
 
-static void op_run_POLL(struct call *call)
+void op_run_POLL(struct call *call)
 {
-    struct pollfd entry = {.fd = arg_fd(call, 0), .events = (short)call->step->args[1]};
+    struct pollfd entry = {.fd = call_fd(call, 0), .events = (short)call->step->args[1]};
 
-    returned(call, poll(&entry, 1, (int)call->step->args[2]));
+    call_returned(call, poll(&entry, 1, (int)call->step->args[2]));
     call->result->digest = (uint16_t)entry.revents;
 }
 
-static void op_run_SELECT(struct call *call)
+void op_run_SELECT(struct call *call)
 {
-    int fd = arg_fd(call, 0);
+    int fd = call_fd(call, 0);
     int64_t milliseconds = call->step->args[1];
     struct timeval time = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
     fd_set set;
@@ -188,94 +196,94 @@ static void op_run_SELECT(struct call *call)
     FD_ZERO(&set);
     if (fd >= 0 && fd < FD_SETSIZE)
         FD_SET(fd, &set);
-    returned(call, select(fd >= 0 && fd < FD_SETSIZE ? fd + 1 : -1, &set, NULL, NULL,
-                          milliseconds < 0 ? NULL : &time));
+    call_returned(call, select(fd >= 0 && fd < FD_SETSIZE ? fd + 1 : -1, &set, NULL, NULL,
+                               milliseconds < 0 ? NULL : &time));
     if (call->result->ret >= 0 && fd >= 0 && fd < FD_SETSIZE)
         call->result->digest = FD_ISSET(fd, &set) ? 1 : 0;
 }
 
-static void op_run_CLOSE(struct call *call)
+void op_run_CLOSE(struct call *call)
 {
-    returned(call, close(arg_fd(call, 0)));
+    call_returned(call, close(call_fd(call, 0)));
 }
 
-static void op_run_CLOSE_RANGE(struct call *call)
+void op_run_CLOSE_RANGE(struct call *call)
 {
-    unsigned first = (unsigned)arg_fd(call, 0);
-    unsigned last = (unsigned)arg_fd(call, 1);
+    unsigned first = (unsigned)call_fd(call, 0);
+    unsigned last = (unsigned)call_fd(call, 1);
 
-    returned(call, close_range(first, last, (int)call->step->args[2]));
+    call_returned(call, close_range(first, last, (int)call->step->args[2]));
 }
 
-static void op_run_FCLOSE(struct call *call)
+void op_run_FCLOSE(struct call *call)
 {
-    int fd = arg_fd(call, 0);
+    int fd = call_fd(call, 0);
     long flags = raw_syscall3(SYS_fcntl, fd, F_GETFL, 0);
     FILE *file = fdopen(fd, flags > 0 && (flags & O_ACCMODE) == O_WRONLY ? "w" : "r");
 
     if (!file) {
-        returned(call, -1);
+        call_returned(call, -1);
         return;
     }
     errno = 0;
-    returned(call, fclose(file));
+    call_returned(call, fclose(file));
 }
 
-static void op_run_SYSCALL(struct call *call)
+void op_run_SYSCALL(struct call *call)
 {
-    returned(call, syscall((long)call->step->args[0], arg_fd(call, 1)));
+    call_returned(call, syscall((long)call->step->args[0], call_fd(call, 1)));
 }
 
-static void op_run_DUP(struct call *call)
+void op_run_DUP(struct call *call)
 {
-    returned_fd(call, dup(arg_fd(call, 0)));
+    returned_fd(call, dup(call_fd(call, 0)));
 }
 
-static void op_run_DUP2(struct call *call)
+void op_run_DUP2(struct call *call)
 {
-    returned_fd(call, dup2(arg_fd(call, 0), arg_fd(call, 1)));
+    returned_fd(call, dup2(call_fd(call, 0), call_fd(call, 1)));
 }
 
-static void op_run_DUP3(struct call *call)
+void op_run_DUP3(struct call *call)
 {
-    returned_fd(call, dup3(arg_fd(call, 0), arg_fd(call, 1), (int)call->step->args[2]));
+    returned_fd(call, dup3(call_fd(call, 0), call_fd(call, 1), (int)call->step->args[2]));
 }
 
-static void op_run_FCNTL(struct call *call)
+void op_run_FCNTL(struct call *call)
 {
-    returned_fd(call, fcntl(arg_fd(call, 0), (int)call->step->args[1], (int)call->step->args[2]));
+    returned_fd(call, fcntl(call_fd(call, 0), (int)call->step->args[1], (int)call->step->args[2]));
 }
 
 static void returned_pair(struct call *call, int ret, const int fds[2])
 {
-    returned(call, ret);
+    call_returned(call, ret);
     bind_fds(call, ret == 0 ? fds[0] : -1, ret == 0 ? fds[1] : -1);
 }
 
-static void op_run_PIPE2(struct call *call)
+void op_run_PIPE2(struct call *call)
 {
     int fds[2] = {-1, -1};
     returned_pair(call, pipe2(fds, (int)call->step->args[0]), fds);
 }
 
-static void op_run_SOCKETPAIR(struct call *call)
+void op_run_SOCKETPAIR(struct call *call)
 {
     int fds[2] = {-1, -1};
     returned_pair(call, socketpair(AF_UNIX, (int)call->step->args[0], 0, fds), fds);
 }
 
-static void op_run_EVENTFD(struct call *call)
+void op_run_EVENTFD(struct call *call)
 {
     returned_fd(call, eventfd((unsigned)call->step->args[0], (int)call->step->args[1]));
 }
 
-static void op_run_OPEN(struct call *call)
+void op_run_OPEN(struct call *call)
 {
     const char *path = call->step->args[0] == PATH_EXE ? "/proc/self/exe" : "/dev/null";
     returned_fd(call, open(path, (int)call->step->args[1]));
 }
 
-static void op_run_MEMFD_CREATE(struct call *call)
+void op_run_MEMFD_CREATE(struct call *call)
 {
     returned_fd(call, memfd_create("epdiff", (unsigned)call->step->args[0]));
 }
@@ -284,32 +292,32 @@ static void op_run_MEMFD_CREATE(struct call *call)
  * clears what is, page by page, for each thread that starts. */
 static char io_rooms[PROGRAM_ACTORS_MAX][PROGRAM_IO_MAX];
 
-static void op_run_READ(struct call *call)
+void op_run_READ(struct call *call)
 {
     char *bytes = io_rooms[call->step->actor];
-    ssize_t ret = read(arg_fd(call, 0), bytes, (size_t)call->step->args[1]);
+    ssize_t ret = read(call_fd(call, 0), bytes, (size_t)call->step->args[1]);
 
-    returned(call, ret);
+    call_returned(call, ret);
     if (ret > 0)
         call->result->digest = XXH3_64bits(bytes, (size_t)ret);
 }
 
-static void op_run_WRITE(struct call *call)
+void op_run_WRITE(struct call *call)
 {
     char *bytes = io_rooms[call->step->actor];
     uint64_t one = 1;
 
     memset(bytes, 0, (size_t)call->step->args[1]);
     memcpy(bytes, &one, sizeof(one));
-    returned(call, write(arg_fd(call, 0), bytes, (size_t)call->step->args[1]));
+    call_returned(call, write(call_fd(call, 0), bytes, (size_t)call->step->args[1]));
 }
 
-static void op_run_SHUTDOWN(struct call *call)
+void op_run_SHUTDOWN(struct call *call)
 {
-    returned(call, shutdown(arg_fd(call, 0), (int)call->step->args[1]));
+    call_returned(call, shutdown(call_fd(call, 0), (int)call->step->args[1]));
 }
 
-static void op_run_FORK(struct call *call)
+void op_run_FORK(struct call *call)
 {
     struct wire *wire = call->wire;
     unsigned child = call->step->outs[0];
@@ -317,32 +325,35 @@ static void op_run_FORK(struct call *call)
     pid_t pid = fork();
     if (pid == 0) {
         actor_enter_process();
+        /* What the parent does about a signal the child does, too. */
+        wire->actors[child].handles =
+            wire->actors[wire->program.actors[call->step->actor].process].handles;
         actor_announce(wire, child);
         actor_run(wire, child);
     }
-    returned(call, pid < 0 ? -1 : 0);
+    call_returned(call, pid < 0 ? -1 : 0);
     if (pid > 0)
         __atomic_store_n(&wire->actors[child].pid, pid, __ATOMIC_RELEASE);
 }
 
-static void op_run_EXIT(struct call *call)
+void op_run_EXIT(struct call *call)
 {
     exit((int)call->step->args[0]);
 }
 
-static void op_run_UNDERSCORE_EXIT(struct call *call)
+void op_run_UNDERSCORE_EXIT(struct call *call)
 {
     _exit((int)call->step->args[0]);
 }
 
-static void op_run_WAITPID(struct call *call)
+void op_run_WAITPID(struct call *call)
 {
     int32_t pid = call->wire->actors[call->step->args[0]].pid;
     int status = 0;
 
     /* A child that was never born has no pid; no process has this one. */
     pid_t ret = waitpid(pid > 0 ? pid : INT32_MAX, &status, (int)call->step->args[1]);
-    returned(call, ret);
+    call_returned(call, ret);
     if (ret > 0)
         call->result->ret = WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
     else if (ret == 0)
@@ -364,7 +375,7 @@ static void *thread_main(void *argument)
     actor_run(start->wire, start->actor);
 }
 
-static void op_run_PTHREAD_CREATE(struct call *call)
+void op_run_PTHREAD_CREATE(struct call *call)
 {
     unsigned actor = call->step->outs[0];
     pthread_attr_t attributes;
@@ -374,48 +385,57 @@ static void op_run_PTHREAD_CREATE(struct call *call)
     pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE);
     errno = 0;
     int err = pthread_create(&threads[actor], &attributes, thread_main, &thread_starts[actor]);
-    returned(call, err ? -1 : 0);
-    if (err)
-        call->result->err = err;
-    else
+    call_returned_error(call, err);
+    if (!err)
         __atomic_store_n(&call->wire->actors[actor].pid, (int32_t)raw_syscall3(SYS_getpid, 0, 0, 0),
                          __ATOMIC_RELEASE);
     pthread_attr_destroy(&attributes);
 }
 
-static void op_run_PTHREAD_EXIT(struct call *call)
+void op_run_PTHREAD_EXIT(struct call *call)
 {
     (void)call;
     pthread_exit(NULL);
 }
 
-static void op_run_PTHREAD_JOIN(struct call *call)
+void call_returned_error(struct call *call, int err)
+{
+    call_returned(call, err ? -1 : 0);
+    if (err)
+        call->result->err = err;
+}
+
+pthread_t call_thread(const struct call *call, unsigned actor)
+{
+    const struct program_actor *other = &call->wire->program.actors[actor];
+    bool here = other->process == call->wire->program.actors[call->step->actor].process;
+
+    return here ? threads[actor] : 0;
+}
+
+void op_run_PTHREAD_JOIN(struct call *call)
 {
     struct wire_actor *self = &call->wire->actors[call->step->actor];
     unsigned actor = (unsigned)call->step->args[0];
-    const struct program_actor *joined = &call->wire->program.actors[actor];
-    bool here = joined->process == call->wire->program.actors[call->step->actor].process;
+    pthread_t handle = call_thread(call, actor);
 
     /* pthread_join of a handle that is not valid in this process, or no more, is undefined
      * behaviour. */
-    if (!here || !threads[actor] || actor == call->step->actor) {
+    if (!handle || actor == call->step->actor) {
         errno = ESRCH;
-        returned(call, -1);
+        call_returned(call, -1);
         return;
     }
     /* The word that join sleeps on lies in the thread's descriptor, at the handle. */
-    self->join_low = (uint64_t)threads[actor];
+    self->join_low = (uint64_t)handle;
     self->join_high = self->join_low + 4096;
     errno = 0;
-    int err = pthread_join(threads[actor], NULL);
-    returned(call, err ? -1 : 0);
-    if (err)
-        call->result->err = err;
+    call_returned_error(call, pthread_join(handle, NULL));
     self->join_low = self->join_high = 0;
     threads[actor] = 0;
 }
 
-static void op_run_FLUSH(struct call *call)
+void op_run_FLUSH(struct call *call)
 {
     /* Looked up each time: who has it may have been loaded since, and a lookup has no side effect
      * that a program could see. ISO C knows no way from an object pointer to a function. */
@@ -425,7 +445,7 @@ static void op_run_FLUSH(struct call *call)
     } flush = {.object = dlsym(RTLD_DEFAULT, "epbatch_flush")};
 
     errno = 0;
-    returned(call, flush.object ? flush.function() : 0);
+    call_returned(call, flush.object ? flush.function() : 0);
 }
 
 void actor_reset_process(void)

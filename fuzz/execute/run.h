@@ -16,6 +16,9 @@ enum actor_phase {
 
 struct run_actor {
     uint8_t phase; /* enum actor_phase */
+    uint8_t table; /* actors of one process with the same number share their descriptors */
+    bool mortal;   /* it has been cancelled, or is about to be: it can end in any step */
+    pid_t tid;     /* as it was when its last order began: execve gives a thread another */
     uint32_t order;
     unsigned step; /* last step of its order */
     struct task_watch watch;
@@ -41,7 +44,11 @@ struct run {
     struct run_actor actors[PROGRAM_ACTORS_MAX];
     bool process_ended[PROGRAM_ACTORS_MAX];
     unsigned turn; /* the actor whose order is being carried out */
-    int error;     /* the harness could not look: what the trace says is not to be trusted */
+    unsigned now;  /* the last step of that order */
+    int execing;   /* the process that is in execve, whose other threads end, or -1 */
+    unsigned ntables;
+    unsigned ncarried; /* how many of the wire's calls are in the trace */
+    int error;         /* the harness could not look: what the trace says is not to be trusted */
     struct list_watches lists;
     /* The watchdog of the step in progress. */
     bool stall_armed;
@@ -73,6 +80,14 @@ int run_settle_root(struct run *run);
 /* Opens the /proc files of an actor unless they are open. Returns false if its task is gone, or
  * with run->error set. */
 bool run_watch_actor(struct run *run, unsigned actor);
+
+/* An actor has ended: it gets no orders any more, and its tid means nothing. */
+void run_end_actor(struct run *run, unsigned actor);
+
+static inline bool run_actor_live(const struct run *run, unsigned actor)
+{
+    return run->actors[actor].phase == PHASE_IDLE || run->actors[actor].phase == PHASE_BUSY;
+}
 
 static inline unsigned run_process(const struct run *run, unsigned actor)
 {

@@ -249,25 +249,25 @@ static int spawn_server(struct executor *executor, const char *path, const char 
                         char *ret_why)
 {
     struct environment env = {.entries = NULL};
-    int wire_fd = -1;
     int pipe_fds[2] = {-1, -1};
 
-    int err = map_wire(&executor->wire, &wire_fd);
+    int err = map_wire(&executor->wire, &executor->wire_fd);
     if (!err && pipe2(pipe_fds, O_CLOEXEC) != 0)
         err = -errno;
     if (!err)
-        err = move_up(&wire_fd);
+        err = move_up(&executor->wire_fd);
     if (!err)
         err = move_up(&pipe_fds[1]);
     if (!err)
+        snprintf(executor->wire->road, sizeof(executor->wire->road), "/proc/%d/fd/%d", getpid(),
+                 executor->wire_fd);
+    if (!err)
         err = environment_make(&env, &executor->subject, witness);
     if (!err)
-        err = spawn_with(executor, path, &env, wire_fd, pipe_fds[1]);
+        err = spawn_with(executor, path, &env, executor->wire_fd, pipe_fds[1]);
     if (err)
         say(ret_why, "%s cannot be started: %s", path, strerror(-err));
     free(env.entries);
-    if (wire_fd >= 0)
-        close(wire_fd);
     if (pipe_fds[1] >= 0)
         close(pipe_fds[1]);
     executor->errors = pipe_fds[0];
@@ -419,6 +419,7 @@ int executor_start(const struct subject *subject, const struct executor_options 
     executor->subject = *subject;
     executor->options = *options;
     executor->errors = -1;
+    executor->wire_fd = -1;
     if (executor->options.watchdog_ms == 0)
         executor->options.watchdog_ms = EXECUTOR_WATCHDOG_MS;
     if (executor->options.start_ms == 0)
@@ -448,6 +449,8 @@ void executor_stop(struct executor *executor)
     }
     if (executor->errors >= 0)
         close(executor->errors);
+    if (executor->wire_fd >= 0)
+        close(executor->wire_fd);
     if (executor->wire)
         munmap(executor->wire, sizeof(*executor->wire));
     free(executor);

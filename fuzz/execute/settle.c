@@ -45,9 +45,10 @@ bool run_watch_actor(struct run *run, unsigned actor)
     return err == 0;
 }
 
-static bool live(const struct run *run, unsigned actor)
+void run_end_actor(struct run *run, unsigned actor)
 {
-    return run->actors[actor].phase == PHASE_IDLE || run->actors[actor].phase == PHASE_BUSY;
+    run->actors[actor].phase = PHASE_ENDED;
+    raw_store(&run->wire->actors[actor].gone, 1);
 }
 
 static bool is_done(const struct run *run, unsigned actor)
@@ -84,13 +85,22 @@ static void sample_helpers(const struct run *run, unsigned process, struct task_
     }
 }
 
+/* True for the main thread of a process, which stays as a zombie when it leaves: after execve that
+ * is who called it. */
+static bool is_leader(const struct run *run, unsigned actor)
+{
+    return run->wire->actors[actor].tid == run->wire->actors[actor].pid;
+}
+
 static unsigned known_threads(const struct run *run, unsigned process)
 {
-    unsigned count =
-        run->actors[process].phase == PHASE_ENDED; /* the zombie of a main thread that left */
+    unsigned count = 0;
 
     for (unsigned a = 0; a < run->program->nactors; a++)
-        count += live(run, a) && run_process(run, a) == process && !anonymous(run, a);
+        count += run->actors[a].phase == PHASE_ENDED && run_process(run, a) == process &&
+                 is_leader(run, a);
+    for (unsigned a = 0; a < run->program->nactors; a++)
+        count += run_actor_live(run, a) && run_process(run, a) == process && !anonymous(run, a);
     return count;
 }
 
@@ -100,7 +110,7 @@ static void take_pass(struct run *run, struct run_pass *ret_pass)
     ret_pass->ended = -1;
     for (unsigned a = 0; a < run->program->nactors; a++) {
         struct task_sample *sample = &ret_pass->samples[a];
-        if (!live(run, a))
+        if (!run_actor_live(run, a))
             continue;
         if (anonymous(run, a))
             sample->state = TASK_SLEEPING;
@@ -109,10 +119,13 @@ static void take_pass(struct run *run, struct run_pass *ret_pass)
         else
             task_read_sample(&run->actors[a].watch, sample);
         ret_pass->done[a] = raw_load(&run->wire->actors[a].done);
-        if (sample->state == TASK_ENDED && ret_pass->ended < 0)
-            ret_pass->ended = (int)a;
-        ret_pass->running |= sample->state == TASK_RUNNING;
         unsigned process = run_process(run, a);
+        bool may_end = run->actors[a].mortal || run->execing == (int)process;
+        if (sample->state == TASK_ENDED && !may_end && ret_pass->ended < 0)
+            ret_pass->ended = (int)a;
+        /* A thread that was cancelled is on its way until it is released: its files are open. */
+        ret_pass->running |=
+            sample->state == TASK_RUNNING || (sample->state == TASK_ENDED && run->actors[a].mortal);
         if (sample->threads > known_threads(run, process) &&
             ret_pass->helpers[process].threads == 0) {
             sample_helpers(run, process, &ret_pass->helpers[process]);
@@ -139,6 +152,8 @@ static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
     uint64_t argument;
 
     *ret_number = -1;
+    if (raw_load(&wired->handling))
+        return false;
     if (task_read_syscall(&run->actors[actor].watch, ret_number, &argument) != 0)
         return false;
     if (!step_may_block(step)) /* a sleep that ends by itself is waited for */
@@ -147,6 +162,19 @@ static bool in_own_call(const struct run *run, unsigned actor, long *ret_number)
         return *ret_number == SYS_futex && argument >= wired->join_low &&
                argument < wired->join_high;
     return op_sleeps_in(op, *ret_number);
+}
+
+/* True if an actor waits for an order, or sleeps in the call of its step. */
+static bool at_rest(const struct run *run, unsigned actor, long *ret_number)
+{
+    *ret_number = -1;
+    if (run->actors[actor].phase == PHASE_BUSY && !is_done(run, actor))
+        return in_own_call(run, actor, ret_number);
+    if (!run_actor_live(run, actor) || !raw_load(&run->wire->actors[actor].handling))
+        return true;
+    uint64_t argument;
+    (void)task_read_syscall(&run->actors[actor].watch, ret_number, &argument);
+    return false; /* inside a handler, which sleeps nowhere but inside the subject */
 }
 
 /* Whose doing it is that something happened to a process: that of the actor whose turn it is, if it
@@ -217,8 +245,7 @@ static void check_stall(struct run *run, const struct run_pass *pass)
         return;
     for (unsigned a = 0; a < run->program->nactors; a++) {
         long number;
-        if (run->actors[a].phase == PHASE_BUSY && !is_done(run, a) &&
-            !in_own_call(run, a, &number)) {
+        if (!at_rest(run, a, &number)) {
             end_run(run, RUN_HUNG, a, number);
             return;
         }
@@ -239,8 +266,28 @@ static void mark_process_ended(struct run *run, unsigned process, unsigned step)
     run->process_ended[process] = true;
     run->trace->processes[process].ended_at = (int16_t)step;
     for (unsigned a = 0; a < run->program->nactors; a++) {
-        if (live(run, a) && run_process(run, a) == process)
-            run->actors[a].phase = PHASE_ENDED;
+        if (run_actor_live(run, a) && run_process(run, a) == process)
+            run_end_actor(run, a);
+    }
+}
+
+/* Marks the threads that a cancellation has ended, once they are released. */
+static void note_cancelled(struct run *run)
+{
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        unsigned threads;
+        if (!run_actor_live(run, a) || !run->actors[a].mortal ||
+            task_read_state(&run->actors[a].watch, &threads) != TASK_ENDED)
+            continue;
+        /* As in settle_end; the child of a cancelled thread is a main thread. */
+        unsigned process = run_process(run, a);
+        bool gone = process_gone(run, process);
+        if (threads > 0 && !is_leader(run, a) && !gone)
+            continue;
+        run->trace->cancelled_at[a] = (int16_t)run->now;
+        run_end_actor(run, a);
+        if (gone)
+            mark_process_ended(run, process, run->now);
     }
 }
 
@@ -292,6 +339,9 @@ static int settle_birth(struct run *run, unsigned actor)
     run->actors[actor].phase = PHASE_BUSY;
     run->actors[actor].step = run->program->actors[actor].born;
     run->actors[actor].order = UINT32_MAX;
+    unsigned parent = run->program->actors[actor].parent;
+    run->actors[actor].table =
+        run_process(run, actor) == actor ? (uint8_t)run->ntables++ : run->actors[parent].table;
     while (run->trace->end == RUN_COMPLETE) {
         uint32_t bell = raw_load(&run->wire->bell);
         if (raw_load(&wired->ready))
@@ -303,6 +353,12 @@ static int settle_birth(struct run *run, unsigned actor)
     if (run->trace->end == RUN_COMPLETE) {
         run->actors[actor].phase = PHASE_IDLE;
         run->actors[actor].order = 0;
+        /* fork copies the thread, with the cancellation that it has not obeyed yet. */
+        const struct program_actor *born = &run->program->actors[actor];
+        run->actors[actor].mortal = run->actors[born->parent].mortal && actor > 0 &&
+                                    run->program->steps[born->born].op == OP_FORK;
+        if (run->actors[actor].mortal)
+            (void)run_watch_actor(run, actor);
     }
     return 0;
 }
@@ -319,13 +375,13 @@ static int settle_end(struct run *run, unsigned actor, unsigned step)
         bool gone = task_read_state(&run->actors[actor].watch, &threads) == TASK_ENDED;
         /* Until it is released its process counts it, and a process whose last thread it was could
          * not be told from one that lives on. The main thread stays as a zombie. */
-        gone &= threads == 0 || actor == process;
+        gone &= threads == 0 || is_leader(run, actor);
         if (process_gone(run, process)) {
             mark_process_ended(run, process, step);
             return 0;
         }
         if (gone && !whole) {
-            run->actors[actor].phase = PHASE_ENDED;
+            run_end_actor(run, actor);
             return 0;
         }
         if (executor_interrupted())
@@ -338,11 +394,67 @@ static int settle_end(struct run *run, unsigned actor, unsigned step)
     }
 }
 
+/* The process is in another image, or not even that if execve failed. */
+static void finish_exec(struct run *run, unsigned actor, unsigned step)
+{
+    run->execing = -1;
+    if (run->wire->results[step].ret != 0)
+        return;
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (a == actor || run_process(run, a) != run_process(run, actor))
+            continue;
+        if (run_actor_live(run, a))
+            run_end_actor(run, a);
+        run->wire->actors[a].tid = 0; /* the main thread's is this actor's now */
+    }
+    /* It is the main thread now, by whatever tid it was known. */
+    task_watch_close(&run->actors[actor].watch);
+    run->actors[actor].mortal = false;
+    (void)run_watch_actor(run, actor);
+}
+
+/*
+ * Waits for a new image to say that the step is done, or for the old one to say that there is none.
+ * The thread that calls execve becomes the main thread, whose /proc files show the one that was
+ * before until then: only two looks tell that the process is gone.
+ */
+static int settle_exec(struct run *run, unsigned actor, unsigned step)
+{
+    unsigned process = run_process(run, actor);
+    pid_t pid = run->wire->actors[process].pid;
+
+    run->execing = (int)process;
+    while (run->trace->end == RUN_COMPLETE) {
+        struct run_pass pass;
+        uint32_t bell = raw_load(&run->wire->bell);
+        if (is_done(run, actor))
+            break;
+        executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
+        if (executor_interrupted())
+            return -EINTR;
+        if (process_gone(run, process) && process_gone(run, process) && !is_done(run, actor)) {
+            crash(run, actor);
+            break;
+        }
+        take_pass(run, &pass);
+        if (pass.ended >= 0) {
+            crash(run, (unsigned)pass.ended);
+        } else if (pass.samples[actor].state == TASK_ENDED) {
+            task_watch_close(&run->actors[actor].watch);
+            (void)task_watch_open(&run->actors[actor].watch, pid, pid);
+        } else {
+            check_stall(run, &pass);
+        }
+    }
+    finish_exec(run, actor, step);
+    return 0;
+}
+
 static bool busy_all_blocked(const struct run *run)
 {
     for (unsigned a = 0; a < run->program->nactors; a++) {
         long number;
-        if (run->actors[a].phase == PHASE_BUSY && !is_done(run, a) && !in_own_call(run, a, &number))
+        if (!at_rest(run, a, &number))
             return false;
     }
     return true;
@@ -361,6 +473,7 @@ static int settle_quiescent(struct run *run)
         uint32_t bell = raw_load(&run->wire->bell);
         if (executor_interrupted())
             return -EINTR;
+        note_cancelled(run);
         take_pass(run, &first);
         if (!first.running && first.ended < 0) {
             take_pass(run, &second);
@@ -433,8 +546,13 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
     assert(run->program->steps[first].actor == actor);
     run->stall_armed = false;
     run->turn = actor;
+    run->now = *last;
     if (effect == EFFECT_EXIT || effect == EFFECT_THREAD_EXIT) {
         err = settle_end(run, actor, *last);
+    } else if (effect == EFFECT_EXEC) {
+        err = settle_exec(run, actor, *last);
+    } else if (run->actors[actor].mortal) {
+        err = settle_quiescent(run);
     } else if (may_block(run, first, *last)) {
         bool alone = !anyone_else_busy(run, actor);
         err = alone && done_after_yield(run, actor) ? 0 : settle_quiescent(run);
@@ -447,7 +565,7 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
         take_back(run, actor, last);
     const struct step *step = &run->program->steps[*last];
     effect = op_table[step->op].effect;
-    bool births = effect == EFFECT_FORK || effect == EFFECT_THREAD;
+    bool births = effect == EFFECT_FORK || effect == EFFECT_THREAD || effect == EFFECT_SPAWN;
     if (births && run->wire->results[*last].ret == 0) {
         err = settle_birth(run, step->outs[0]);
         if (err || run->trace->end != RUN_COMPLETE)
@@ -455,8 +573,10 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
     }
     if (run->actors[actor].phase == PHASE_BUSY && is_done(run, actor))
         run->actors[actor].phase = PHASE_IDLE;
-    /* Someone sleeps in a call: only two passes tell whether the step has woken it. */
-    return anyone_else_busy(run, actor) ? settle_quiescent(run) : 0;
+    /* Someone sleeps in a call: only two passes tell whether the step has woken it. A signal wakes
+     * also who waits for orders. */
+    bool wakes = effect == EFFECT_SIGNAL || effect == EFFECT_CANCEL;
+    return wakes || anyone_else_busy(run, actor) ? settle_quiescent(run) : 0;
 }
 
 int run_settle_block(struct run *run, const bool members[PROGRAM_ACTORS_MAX])

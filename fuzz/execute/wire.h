@@ -24,6 +24,8 @@ enum {
     SERVER_NOFILE =
         1024, /* RLIMIT_NOFILE: a subject's own descriptors fit above PROGRAM_FD_LIMIT */
     SERVER_ALARM_S = 300, /* a process of a program that outlives everything is ended by SIGALRM */
+    WIRE_ROAD_MAX = 63,
+    IMAGE_ARGUMENTS = 4,     /* argc of a new image: name, "actor", the road, which actor it is */
     SERVER_EXIT_HARNESS = 3, /* the server's exit status when it cannot do its work */
 };
 
@@ -35,7 +37,9 @@ struct wire_result {
     int32_t fds[PROGRAM_OUTS_MAX];
     uint64_t digest;
     uint32_t nevents;
-    uint32_t first_event;       /* of wire.events */
+    uint32_t first_event; /* of wire.events */
+    uint32_t handled;     /* of a tgkill: its handler has run; written last */
+    int32_t handler_ret, handler_err;
     uint32_t called, came_back; /* stamps, in a parallel block */
 };
 
@@ -53,6 +57,10 @@ struct wire_actor {
     uint32_t ready;              /* actor: it waits for orders; pid and tid are set */
     uint32_t current;            /* actor: number of the step it is in, 0 for none */
     int32_t pid, tid;
+    uint32_t gone;                /* controller: it has ended; its tid means somebody else */
+    uint32_t handles;             /* of a process's main actor: SIGUSR1 is not ignored */
+    uint32_t signalled;           /* number of the tgkill whose signal has not been handled yet */
+    uint32_t handling;            /* it is inside its handler */
     uint64_t join_low, join_high; /* a join sleeps in futex on an address between these */
 };
 
@@ -70,6 +78,8 @@ struct wire_reaped {
 struct wire {
     uint32_t magic;
     uint32_t size; /* sizeof(struct wire): both sides must be of one build */
+    /* A path by which a new program image opens this memory: the controller's own descriptor. */
+    char road[WIRE_ROAD_MAX + 1];
     uint32_t bell; /* bumped whenever the controller may have something to see */
     uint32_t server_ready;
     uint32_t request; /* controller: number of the run wanted; server sleeps on it */

@@ -20,9 +20,10 @@ extern struct wire *epdiff_wire __attribute__((weak));
 
 /* Runs before the subject's constructors, for it is loaded behind them: a process that one of those
  * leaves behind is the server's to end. */
-__attribute__((constructor)) static void adopt_orphans(void)
+__attribute__((constructor)) static void adopt_orphans(int argc)
 {
-    if (&epdiff_wire)
+    /* A new image of a program's process is no server: its orphans are the server's, too. */
+    if (&epdiff_wire && argc != IMAGE_ARGUMENTS)
         raw_syscall3(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0);
 }
 

@@ -85,7 +85,7 @@ static int choose_by_registration(struct generator *generator, unsigned actor, i
         int file = choose_file(generator, actor, slot);
         if (!slot_is_of(generator, actor, slot, kinds) || file == instance)
             continue;
-        bool found = ready_find_item(&generator->ready, instance, world->slots[slot], file) != NULL;
+        bool found = ready_has_item(&generator->ready, instance, world->slots[slot], file);
         if (found == registered)
             slots[count++] = slot;
     }

@@ -470,12 +470,13 @@ static bool wake_sleeper(struct generator *generator)
     if (actor < 0)
         return false;
     for (unsigned i = 0; i < generator->program->nactors; i++) {
-        if (ready->actors[i].sleep != SLEEP_WAIT)
+        int instance = ready_waits_on(ready, i);
+        if (instance == WORLD_FILE_NONE)
             continue;
-        int epfd = choose_slot_of_file(generator, (unsigned)actor, ready->actors[i].file, -1);
+        int epfd = choose_slot_of_file(generator, (unsigned)actor, instance, -1);
         if (epfd == SLOT_NONE)
             continue;
-        int watched = choose_registered(generator, (unsigned)actor, ready->actors[i].file);
+        int watched = choose_registered(generator, (unsigned)actor, instance);
         if (watched != SLOT_NONE && random_chance(&generator->random, 50))
             return make_ready(generator, (unsigned)actor, watched);
         int slot = make_unregistered(generator, (unsigned)actor, epfd, true);
@@ -487,7 +488,7 @@ static bool wake_sleeper(struct generator *generator)
 static bool has_sleeper(const struct generator *generator)
 {
     for (unsigned i = 0; i < generator->program->nactors; i++) {
-        if (generator->ready.actors[i].sleep == SLEEP_WAIT)
+        if (ready_waits_on(&generator->ready, i) != WORLD_FILE_NONE)
             return true;
     }
     return false;

@@ -1,7 +1,7 @@
 /*
  * The inside of generate_program: what its parts share. generate.h is the outside.
  *
- * Every step is proposed, carried out on the sketch of the kernel (ready.h), and taken back if the
+ * Every step is proposed, carried out on the model (ready.h), and taken back if the
  * program should not have it: it fails in a program without failures, nobody could go on after it,
  * or the kernel would not answer it the same way twice. The recipes therefore say what they want
  * and need not know what is possible.

@@ -1,20 +1,32 @@
-/* Readiness: poll masks, wakeups and ready lists. */
+/* The program so far on the model, in the generator's words. */
 #include "fuzz/generate/ready.h"
 
 #include <assert.h>
 #include <string.h>
-#include <sys/epoll.h>
 
-/* What ONESHOT leaves of a mask once it has fired, EP_PRIVATE_BITS of fs/eventpoll.c. */
-#define PRIVATE_BITS                                                                               \
-    ((uint32_t)EPOLLWAKEUP | (uint32_t)EPOLLONESHOT | (uint32_t)EPOLLET | (uint32_t)EPOLLEXCLUSIVE)
-#define READABLE ((uint32_t)(EPOLLIN | EPOLLRDNORM))
-#define WRITABLE ((uint32_t)(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND))
+/* Sk_buffs cost more than their bytes. How much is the running kernel's affair; roughly this. */
+static uint32_t charge(bool datagram, uint32_t size)
+{
+    (void)datagram;
+    return size + 768;
+}
+
+static const struct model_facts facts = {
+    .wait_checks_fd_first = true,
+    .last_waiter_first = true,
+    .counts_links_above = true,
+    .unix_oob = true,
+    .socket_buffer = 212992,
+    .pipe_pages = 16,
+    .executable_size = 1 << 17,
+    .charge = charge,
+};
 
 void ready_init(struct ready *ret_ready, const struct program *program)
 {
-    memset(ret_ready, 0, sizeof(*ret_ready));
     world_init(&ret_ready->world, program);
+    ret_ready->woken = 0;
+    model_init(&ret_ready->model, program, &facts);
 }
 
 static void copy_world(struct world *to, const struct world *from, unsigned nactors,
@@ -23,6 +35,9 @@ static void copy_world(struct world *to, const struct world *from, unsigned nact
     to->program = from->program;
     memcpy(to->slots, from->slots, nslots * sizeof(to->slots[0]));
     memcpy(to->processes, from->processes, nactors * sizeof(to->processes[0]));
+    /* Any of them can be free, and any in use. */
+    memcpy(to->tables, from->tables, sizeof(to->tables));
+    memcpy(to->actor_tables, from->actor_tables, sizeof(to->actor_tables));
     memcpy(to->actors_alive, from->actors_alive, nactors * sizeof(to->actors_alive[0]));
     to->nfiles = from->nfiles;
     memcpy(to->files, from->files, from->nfiles * sizeof(to->files[0]));
@@ -34,311 +49,224 @@ void ready_copy(struct ready *to, const struct ready *from, unsigned nactors, un
 {
     assert(nactors <= PROGRAM_ACTORS_MAX && nslots <= PROGRAM_SLOTS_MAX);
     copy_world(&to->world, &from->world, nactors, nslots);
-    /* Entries past nfiles are not cleared when a file is born, so they have to be zero: one step
-     * opens two at most. */
-    unsigned nfiles = from->world.nfiles + PROGRAM_OUTS_MAX;
-    if (nfiles > WORLD_FILES_MAX)
-        nfiles = WORLD_FILES_MAX;
-    memcpy(to->files, from->files, nfiles * sizeof(to->files[0]));
-    to->nitems = from->nitems;
-    memcpy(to->items, from->items, from->nitems * sizeof(to->items[0]));
-    memcpy(to->actors, from->actors, nactors * sizeof(to->actors[0]));
-    to->queue_last = from->queue_last;
-    memcpy(to->reaped, from->reaped, sizeof(to->reaped));
     to->woken = from->woken;
+    model_copy(&to->model, &from->model);
 }
+
+/* --- The same file in the world and in the model: the step that opened it, and which out --- */
+
+static int model_file(const struct ready *ready, int file)
+{
+    const struct world_file *sought = &ready->world.files[file];
+
+    for (unsigned i = 0; i < ready->model.nfiles; i++) {
+        const struct model_file *found = &ready->model.files[i];
+        if (found->born == sought->born && found->out == sought->out && !found->inner)
+            return (int)i;
+    }
+    return MODEL_NONE;
+}
+
+static int world_file(const struct ready *ready, int file)
+{
+    const struct model_file *sought = &ready->model.files[file];
+
+    for (unsigned i = 0; i < ready->world.nfiles; i++) {
+        const struct world_file *found = &ready->world.files[i];
+        if (found->born == sought->born && found->out == sought->out)
+            return (int)i;
+    }
+    return WORLD_FILE_NONE;
+}
+
+/* --- Questions --- */
 
 bool ready_actor_free(const struct ready *ready, unsigned actor)
 {
-    return ready->world.actors_alive[actor] && ready->actors[actor].sleep == SLEEP_NONE;
+    return model_actor_free(&ready->model, actor);
 }
 
-struct ready_item *ready_find_item(struct ready *ready, int instance, int number, int file)
+int ready_waits_on(const struct ready *ready, unsigned actor)
 {
-    for (unsigned i = 0; i < ready->nitems; i++) {
-        struct ready_item *item = &ready->items[i];
-        if (item->instance == instance && item->number == number && item->file == file)
-            return item;
+    const struct model_actor *sleeper = &ready->model.actors[actor];
+
+    return sleeper->alive && sleeper->sleep == SLEEP_WAIT ? world_file(ready, sleeper->file)
+                                                          : WORLD_FILE_NONE;
+}
+
+bool ready_has_item(const struct ready *ready, int instance, int number, int file)
+{
+    int found = model_file(ready, file);
+
+    return found != MODEL_NONE &&
+           model_item_find(&ready->model, model_file(ready, instance), number, found) != MODEL_NONE;
+}
+
+bool ready_nested(const struct ready *ready, unsigned index, int *ret_outer, int *ret_inner)
+{
+    for (unsigned i = 0; i < ready->model.nitems; i++) {
+        const struct model_item *item = &ready->model.items[i];
+        if (ready->model.files[item->file].kind != FILE_EPOLL || index-- > 0)
+            continue;
+        *ret_outer = world_file(ready, item->instance);
+        *ret_inner = world_file(ready, item->file);
+        return true;
     }
-    return NULL;
+    return false;
 }
 
-uint64_t ready_socket_cost(const struct ready_file *reader)
-{
-    /* sk_buffs cost more than their bytes. */
-    return reader->bytes + 1024u * (uint64_t)reader->nchunks;
-}
-
-/* pipe_write: what is over whole pages goes into the last page if it fits, the rest into new ones.
+/* Looking changes a state: what is no longer ready falls off ready lists. So a copy is looked at.
  */
-uint64_t ready_fill_pipe(struct ready_file *reader, uint64_t count)
+struct glance {
+    struct model model;
+    struct model_tape tape;
+    struct model_report report;
+};
+
+static void begin_glance(struct glance *glance, const struct ready *ready)
 {
-    uint64_t moved = 0;
-    uint64_t odd = count % READY_PAGE;
-
-    if (reader->nchunks > 0 && odd > 0 && reader->page_end + odd <= READY_PAGE) {
-        reader->chunks[reader->nchunks - 1] += (uint32_t)odd;
-        reader->page_end += (unsigned)odd;
-        moved = odd;
-    }
-    while (moved < count && reader->nchunks < READY_CHUNKS_MAX) {
-        uint64_t piece = count - moved < READY_PAGE ? count - moved : READY_PAGE;
-        reader->chunks[reader->nchunks++] = (uint32_t)piece;
-        reader->page_end = (unsigned)piece;
-        moved += piece;
-    }
-    reader->bytes += moved;
-    return moved;
-}
-
-static uint32_t poll_socket(const struct ready *ready, int file)
-{
-    const struct ready_file *state = &ready->files[file];
-    int peer = ready->world.files[file].peer;
-    uint32_t mask = 0;
-
-    if (state->bytes > 0 || state->nchunks > 0)
-        mask |= READABLE;
-    if (state->read_shut)
-        mask |= READABLE | (uint32_t)EPOLLRDHUP;
-    if (state->read_shut && state->write_shut)
-        mask |= (uint32_t)EPOLLHUP;
-    /* unix_writable: a quarter of the buffer is the threshold, so one large write can clear
-     * EPOLLOUT. */
-    if (peer < 0 || ready_socket_cost(&ready->files[peer]) * 4 <= READY_SOCKET_COST)
-        mask |= WRITABLE;
-    return mask;
-}
-
-/* The item on the instance's ready list that comes next after place `after`, or -1. */
-static int next_queued(const struct ready *ready, int instance, uint64_t after)
-{
-    int next = -1;
-
-    for (unsigned i = 0; i < ready->nitems; i++) {
-        const struct ready_item *item = &ready->items[i];
-        if (item->instance == instance && item->queued > after &&
-            (next < 0 || item->queued < ready->items[next].queued))
-            next = (int)i;
-    }
-    return next;
-}
-
-static uint32_t poll_depth(const struct ready *ready, int file, uint32_t mask, unsigned depth);
-
-/* What an item is ready for now; nothing once ONESHOT has fired. */
-static uint32_t item_state(const struct ready *ready, const struct ready_item *item, unsigned depth)
-{
-    uint32_t mask = item->events & ~PRIVATE_BITS;
-
-    if (mask == 0 && (item->events & (uint32_t)EPOLLONESHOT) != 0)
-        return 0;
-    return poll_depth(ready, item->file, mask, depth);
-}
-
-static uint32_t poll_instance(const struct ready *ready, int instance, unsigned depth)
-{
-    int next = next_queued(ready, instance, 0);
-
-    if (depth > READY_NEST_MAX)
-        return 0;
-    while (next >= 0) {
-        if (item_state(ready, &ready->items[next], depth + 1) != 0)
-            return READABLE;
-        next = next_queued(ready, instance, ready->items[next].queued);
-    }
-    return 0;
-}
-
-static uint32_t poll_depth(const struct ready *ready, int file, uint32_t mask, unsigned depth)
-{
-    const struct ready_file *state = &ready->files[file];
-    const struct world_file *world_file = &ready->world.files[file];
-    uint32_t found = 0;
-
-    switch (world_file->kind) {
-    case FILE_EPOLL:
-        found = poll_instance(ready, file, depth);
-        break;
-    case FILE_PIPE_READ:
-        found = (state->bytes ? READABLE : 0) | (state->peer_gone ? (uint32_t)EPOLLHUP : 0);
-        break;
-    case FILE_PIPE_WRITE:
-        found = (ready->files[world_file->peer].nchunks < READY_CHUNKS_MAX ? WRITABLE : 0) |
-                (state->peer_gone ? (uint32_t)EPOLLERR : 0);
-        break;
-    case FILE_SOCKET:
-        found = poll_socket(ready, file);
-        break;
-    case FILE_EVENTFD:
-        found = (state->bytes ? (uint32_t)EPOLLIN : 0) | (uint32_t)EPOLLOUT;
-        break;
-    default:
-        found = READABLE | WRITABLE; /* poll(2) of a file without a poll method */
-        break;
-    }
-    return found & (mask | (uint32_t)(EPOLLERR | EPOLLHUP));
+    model_copy(&glance->model, &ready->model);
+    model_tape_init(&glance->tape);
+    glance->report.beyond = NULL;
+    glance->report.nreturns = 0;
+    glance->model.tape = &glance->tape;
+    glance->model.report = &glance->report;
+    glance->model.atomic = 1;
 }
 
 uint32_t ready_poll(const struct ready *ready, int file, uint32_t mask)
 {
-    return poll_depth(ready, file, mask, 0);
-}
+    struct glance glance;
+    int found = model_file(ready, file);
 
-uint32_t ready_look(struct ready *ready, int file, uint32_t mask)
-{
-    /* __ep_eventpoll_poll drops what is not ready, up to the first item that is. */
-    if (ready->world.files[file].kind == FILE_EPOLL) {
-        for (int next = next_queued(ready, file, 0); next >= 0;
-             next = next_queued(ready, file, 0)) {
-            struct ready_item *item = &ready->items[next];
-            if (item_state(ready, item, 1) != 0)
-                break;
-            item->queued = 0;
-        }
-    }
-    return ready_poll(ready, file, mask);
-}
-
-void ready_queue(struct ready *ready, struct ready_item *item)
-{
-    if (item->queued == 0)
-        item->queued = ++ready->queue_last;
-}
-
-void ready_notify(struct ready *ready, int instance)
-{
-    ready->files[instance].callbacks++;
-    ready_wake(ready, instance, READABLE);
-}
-
-/* True if the kernel's callback for an EXCLUSIVE item takes the whole wakeup for itself. */
-static bool takes_wakeup(const struct ready *ready, const struct ready_item *item, uint32_t key)
-{
-    bool waited = false;
-
-    for (unsigned i = 0; i < ready->world.program->nactors; i++)
-        waited |= ready->actors[i].sleep == SLEEP_WAIT && ready->actors[i].file == item->instance;
-    return waited && (key == 0 || (key & item->events & (uint32_t)(EPOLLIN | EPOLLOUT)) != 0);
-}
-
-/* Returns true if the wakeup is consumed. */
-static bool wake_item(struct ready *ready, struct ready_item *item, uint32_t key)
-{
-    uint32_t watched = item->events | (uint32_t)(EPOLLERR | EPOLLHUP);
-
-    if ((item->events & ~PRIVATE_BITS) == 0 && (item->events & (uint32_t)EPOLLONESHOT) != 0)
-        return false;
-    if (key != 0 && (key & watched) == 0)
-        return false;
-    ready_queue(ready, item);
-    bool consumed =
-        (item->events & (uint32_t)EPOLLEXCLUSIVE) != 0 && takes_wakeup(ready, item, key);
-    ready_notify(ready, item->instance);
-    return consumed;
-}
-
-void ready_wake(struct ready *ready, int file, uint32_t key)
-{
-    /* A file that the steps watch by other means than an interest list counts its wakeups as well.
-     */
-    if (ready->world.files[file].kind != FILE_EPOLL)
-        ready->files[file].callbacks++;
-    /* The wait queue holds plain entries in front, the latest first, and exclusive ones behind, in
-     * order. */
-    for (unsigned i = ready->nitems; i-- > 0;) {
-        struct ready_item *item = &ready->items[i];
-        if (item->file == file && (item->events & (uint32_t)EPOLLEXCLUSIVE) == 0)
-            (void)wake_item(ready, item, key);
-    }
-    for (unsigned i = 0; i < ready->nitems; i++) {
-        struct ready_item *item = &ready->items[i];
-        if (item->file == file && (item->events & (uint32_t)EPOLLEXCLUSIVE) != 0 &&
-            wake_item(ready, item, key))
-            return;
-    }
+    if (found == MODEL_NONE || ready->model.files[found].released)
+        return 0;
+    begin_glance(&glance, ready);
+    return model_poll(&glance.model, found, mask | MASK_ALWAYS, 0) & (mask | MASK_ALWAYS);
 }
 
 unsigned ready_count(const struct ready *ready, int instance)
 {
-    unsigned count = 0;
+    struct glance glance;
+    int found = model_file(ready, instance);
 
-    for (unsigned i = 0; i < ready->nitems; i++) {
-        const struct ready_item *item = &ready->items[i];
-        if (item->instance == instance && item->queued != 0 && item_state(ready, item, 1) != 0)
-            count++;
-    }
-    return count;
+    if (found == MODEL_NONE || ready->model.files[found].released)
+        return 0;
+    begin_glance(&glance, ready);
+    struct model_return *room = &glance.report.returns[0];
+    int count = model_send_events(&glance.model, found, PROGRAM_EVENTS_MAX, false, room);
+    return count > 0 ? (unsigned)count : 0;
 }
 
-unsigned ready_harvest(struct ready *ready, int instance, int64_t room)
-{
-    const uint32_t once = (uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT;
-    uint64_t last = ready->queue_last; /* what stays is queued anew, behind */
-    unsigned count = 0;
-    int next = next_queued(ready, instance, 0);
+/* --- Steps --- */
 
-    while (next >= 0 && (int64_t)count < room && ready->items[next].queued <= last) {
-        struct ready_item *item = &ready->items[next];
-        uint64_t place = item->queued;
-        bool found = ready_look(ready, item->file, item->events & ~PRIVATE_BITS) != 0 &&
-                     item_state(ready, item, 1) != 0;
-        count += found;
-        item->queued = 0;
-        if (found && (item->events & once) == 0)
-            ready_queue(ready, item);
-        if (found && (item->events & (uint32_t)EPOLLONESHOT) != 0)
-            item->events &= PRIVATE_BITS;
-        next = next_queued(ready, instance, place);
+static bool returns_equal(const struct model_return *a, const struct model_return *b)
+{
+    if (a->step != b->step || a->ret != b->ret || a->err != b->err || a->digest != b->digest ||
+        a->nevents != b->nevents || memcmp(a->fds, b->fds, sizeof(a->fds)) != 0)
+        return false;
+    for (unsigned i = 0; i < a->nevents; i++) {
+        if (a->events[i].events != b->events[i].events || a->events[i].data != b->events[i].data)
+            return false;
     }
-    return count;
+    return true;
 }
 
-static bool file_is_held(const struct ready *ready, int file)
+/* True if both show the same, in whatever order the actors came back. */
+static bool reports_equal(const struct model_report *a, const struct model_report *b)
 {
-    if (ready->world.files[file].refs > 0)
+    if (a->fate != b->fate || a->nreturns != b->nreturns)
+        return false;
+    for (unsigned i = 0; i < a->nreturns; i++) {
+        bool found = false;
+        for (unsigned j = 0; j < b->nreturns && !found; j++)
+            found = returns_equal(&a->returns[i], &b->returns[j]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Carries out the step with the first outcome, and tries the others: the step is racy if one of
+ * them shows something else, or leaves something else behind.
+ */
+static bool step_is_racy(struct ready *ready, unsigned index, struct model_report *report)
+{
+    struct model before, other;
+    struct model_tape tape;
+    struct model_report others;
+    unsigned tapes = 0;
+
+    model_copy(&before, &ready->model);
+    model_tape_init(&tape);
+    model_step(&ready->model, index, &tape, report);
+    if (report->beyond)
         return true;
-    for (unsigned i = 0; i < ready->world.program->nactors; i++) {
-        const struct ready_actor *actor = &ready->actors[i];
-        if (actor->sleep != SLEEP_NONE && actor->sleep != SLEEP_ACTOR && actor->file == file)
+    if (tape.length == 0)
+        return false;
+    model_normalize(&ready->model);
+    while (model_tape_next(&tape)) {
+        model_copy(&other, &before);
+        model_step(&other, index, &tape, &others);
+        if (++tapes > READY_TAPES_MAX || others.beyond)
+            return true;
+        model_normalize(&other);
+        if (!reports_equal(report, &others) || !model_equal(&ready->model, &other))
             return true;
     }
     return false;
 }
 
-/* The last reference to `file` is gone: interest lists forget it, and its peer hears of it. */
-static void release_file(struct ready *ready, int file)
+static void apply_return(struct world *world, const struct model_return *back)
 {
-    unsigned kept = 0;
-    int peer = ready->world.files[file].peer;
-    enum file_kind kind = ready->world.files[file].kind;
+    struct world_outcome outcome = {.ret = back->ret, .err = back->err};
 
-    ready->files[file].released = true;
-    for (unsigned i = 0; i < ready->nitems; i++) {
-        if (ready->items[i].file != file && ready->items[i].instance != file)
-            ready->items[kept++] = ready->items[i];
-    }
-    ready->nitems = kept;
-    if (peer < 0 || ready->files[peer].released)
-        return;
-    struct ready_file *other = &ready->files[peer];
-    other->peer_gone = true;
-    if (kind == FILE_SOCKET && other->datagram)
-        return; /* a datagram socket does not learn that its peer is gone */
-    if (kind == FILE_SOCKET) {
-        other->read_shut = other->write_shut = true;
-        /* Unread data that the closed end throws away frees the sender's room: a wakeup of its own.
-         */
-        if (ready->files[file].nchunks > 0)
-            ready_wake(ready, peer, WRITABLE);
-    }
-    ready_wake(ready, peer, 0);
+    memcpy(outcome.fds, back->fds, sizeof(outcome.fds));
+    world_apply(world, back->step, &outcome);
 }
 
-void ready_release_files(struct ready *ready)
+static bool two_wait(const struct model *model)
 {
-    for (unsigned i = 0; i < ready->world.nfiles; i++) {
-        if (!ready->files[i].released && !file_is_held(ready, (int)i))
-            release_file(ready, (int)i);
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            const struct model_actor *a = &model->actors[i];
+            const struct model_actor *b = &model->actors[j];
+            if (a->sleep == SLEEP_WAIT && b->sleep == SLEEP_WAIT && a->file == b->file)
+                return true;
+        }
     }
+    return false;
+}
+
+void ready_step(struct ready *ready, unsigned index, struct ready_result *ret_result)
+{
+    struct model_report report;
+    const struct model_return *own = NULL;
+
+    assert(ready_actor_free(ready, ready->model.program->steps[index].actor));
+    *ret_result = (struct ready_result){.racy = step_is_racy(ready, index, &report)};
+    if (report.beyond)
+        return;
+    for (unsigned i = 0; i < report.nreturns; i++) {
+        if (report.returns[i].step == index)
+            own = &report.returns[i];
+        else
+            ret_result->woken++;
+    }
+    if (own) {
+        apply_return(&ready->world, own);
+        ret_result->failed = own->ret < 0;
+        ret_result->events = own->nevents;
+    } else if (report.fate == MODEL_DIED) {
+        static const struct world_outcome ended = {.fds = {-1, -1}};
+        world_apply(&ready->world, index, &ended);
+    }
+    for (unsigned i = 0; i < report.nreturns; i++) {
+        if (report.returns[i].step != index)
+            apply_return(&ready->world, &report.returns[i]);
+    }
+    ret_result->sleeps = report.fate == MODEL_ASLEEP && !own;
+    ret_result->shared = two_wait(&ready->model);
+    ready->woken += report.wakeups;
 }

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -47,7 +49,8 @@ static const struct arg_word words_poll[] = {WORD(POLLIN),     WORD(POLLPRI),   
                                              WORD(POLLRDNORM), WORD(POLLRDBAND), WORD(POLLWRNORM),
                                              WORD(POLLWRBAND), WORD(POLLRDHUP),  WORDS_END};
 static const struct arg_word words_epoll_flags[] = {WORD(EPOLL_CLOEXEC), WORDS_END};
-static const struct arg_word words_close_range_flags[] = {WORD(CLOSE_RANGE_CLOEXEC), WORDS_END};
+static const struct arg_word words_close_range_flags[] = {WORD(CLOSE_RANGE_UNSHARE),
+                                                          WORD(CLOSE_RANGE_CLOEXEC), WORDS_END};
 static const struct arg_word words_syscall_nr[] = {WORD(SYS_close), WORDS_END};
 static const struct arg_word words_fcntl_cmd[] = {WORD(F_DUPFD), WORDS_END};
 static const struct arg_word words_open_flags[] = {WORD(O_RDONLY),   WORD(O_WRONLY),  WORD(O_RDWR),
@@ -63,6 +66,18 @@ static const struct arg_word words_path[] = {
 static const struct arg_word words_memfd_flags[] = {WORD(MFD_CLOEXEC), WORDS_END};
 static const struct arg_word words_shut_how[] = {WORD(SHUT_RD), WORD(SHUT_WR), WORD(SHUT_RDWR),
                                                  WORDS_END};
+static const struct arg_word words_unshare_flags[] = {WORD(CLONE_FILES), WORDS_END};
+static const struct arg_word words_cancel_type[] = {WORD(PTHREAD_CANCEL_DEFERRED),
+                                                    WORD(PTHREAD_CANCEL_ASYNCHRONOUS), WORDS_END};
+static const struct arg_word words_exec_path[] = {{"\"/proc/thread-self/exe\"", EXEC_SELF},
+                                                  {"\"/dev/null\"", EXEC_NULL},
+                                                  {"\"/nonexistent\"", EXEC_MISSING},
+                                                  WORDS_END};
+static const struct arg_word words_handler[] = {{"SIG_IGN", HANDLER_IGNORE},
+                                                {"RETURN", HANDLER_RETURN},
+                                                {"CTL", HANDLER_CTL},
+                                                {"LONGJMP", HANDLER_LONGJMP},
+                                                WORDS_END};
 static const struct arg_word words_wait_options[] = {WORD(WNOHANG), WORDS_END};
 
 static const int64_t values_none[] = {0};
@@ -138,6 +153,12 @@ static const int64_t values_memfd_flags[] = {0, MFD_CLOEXEC};
 static const int64_t values_count[] = {8, 8, 8, 1, 4096, 65536, 0};
 static const int64_t values_shut_how[] = {SHUT_WR, SHUT_RD, SHUT_RDWR};
 static const int64_t values_status[] = {0, 1, 7};
+static const int64_t values_unshare_flags[] = {CLONE_FILES};
+static const int64_t values_cancel_type[] = {PTHREAD_CANCEL_DEFERRED, PTHREAD_CANCEL_ASYNCHRONOUS};
+static const int64_t values_exec_path[] = {EXEC_SELF, EXEC_SELF, EXEC_SELF, EXEC_MISSING,
+                                           EXEC_NULL};
+static const int64_t values_handler[] = {HANDLER_RETURN, HANDLER_CTL,     HANDLER_CTL,
+                                         HANDLER_CTL,    HANDLER_LONGJMP, HANDLER_IGNORE};
 static const int64_t values_wait_options[] = {0, WNOHANG};
 
 const struct arg_info arg_table[ARG_KINDS] = {

@@ -185,7 +185,10 @@ static int parse_actor_arg(struct parser *parser, struct line *line, const struc
     if (actor < 0 || !program_actor_fits(program, (unsigned)actor, kind))
         return refuse(parser, line, token->column,
                       "'%.*s' is no actor that %s has bound, expected one", shown(token),
-                      token->text, kind == ARG_PROCESS ? "fork" : "pthread_create");
+                      token->text,
+                      kind == ARG_PROCESS  ? "fork, vfork_exec or posix_spawn"
+                      : kind == ARG_THREAD ? "pthread_create"
+                                           : "a step before");
     step->tags[index] = TAG_ACTOR;
     step->args[index] = actor;
     return 0;

@@ -17,6 +17,8 @@ static const char *const group_titles[GROUPS] = {
     [GROUP_FILES] = "Files that epoll refuses",
     [GROUP_FORK] = "Processes",
     [GROUP_THREADS] = "Threads",
+    [GROUP_EXEC] = "New programs",
+    [GROUP_SIGNALS] = "Signals",
 };
 
 /* Argument kinds are constants in C and parameters on the page: EPFD is epfd. */

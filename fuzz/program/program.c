@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -124,7 +125,7 @@ static unsigned append_actor(struct program *program, enum op_id op, unsigned pa
 {
     unsigned index = program->nactors;
     struct program_actor *actor = &program->actors[index];
-    bool process = op_table[op].effect == EFFECT_FORK;
+    bool process = op_starts_process(&op_table[op]);
 
     actor->kind = process ? ACTOR_PROCESS : ACTOR_THREAD;
     name_actor(program, index, op_table[op].outs[0].letter);
@@ -222,6 +223,11 @@ bool op_sleeps_in(const struct op_info *op, long number)
     return false;
 }
 
+bool op_starts_process(const struct op_info *op)
+{
+    return op->effect == EFFECT_FORK || op->effect == EFFECT_SPAWN;
+}
+
 int op_fd_arg(const struct op_info *op)
 {
     for (unsigned i = 0; i < op->nargs; i++) {
@@ -288,8 +294,15 @@ static const char *check_value(enum arg_kind kind, int64_t value)
     case ARG_PATH:
     case ARG_SIGMASK:
     case ARG_BUFFER:
+    case ARG_CANCEL_TYPE:
+    case ARG_EXEC_PATH:
+    case ARG_HANDLER:
         return enum_value_known(&arg_table[kind], value) ? NULL
                                                          : "an argument is not in its vocabulary";
+    case ARG_UNSHARE_FLAGS:
+        /* Other parts of a process are no business of epoll, and some would take its threads apart.
+         */
+        return value == 0 || value == CLONE_FILES ? NULL : "an argument is not in its vocabulary";
     case ARG_EVENT:
         return value >= EVENT_BADPTR && value <= UINT32_MAX ? NULL
                                                             : "an events mask is out of range";
@@ -312,7 +325,8 @@ static const char *check_value(enum arg_kind kind, int64_t value)
 
 bool program_actor_fits(const struct program *program, unsigned actor, enum arg_kind kind)
 {
-    return program->actors[actor].kind == (kind == ARG_PROCESS ? ACTOR_PROCESS : ACTOR_THREAD);
+    return kind == ARG_ACTOR ||
+           program->actors[actor].kind == (kind == ARG_PROCESS ? ACTOR_PROCESS : ACTOR_THREAD);
 }
 
 const char *step_check_arg(const struct program *program, const struct step *step, unsigned index,
@@ -332,7 +346,7 @@ const char *step_check_arg(const struct program *program, const struct step *ste
     if (tag == TAG_ACTOR || info->shape == ARG_SHAPE_ACTOR) {
         if (tag != TAG_ACTOR || info->shape != ARG_SHAPE_ACTOR)
             return "an actor stands where none can, or is missing";
-        if (value <= 0 || value >= (int64_t)actors_born)
+        if (value < 0 || value >= (int64_t)actors_born)
             return "an actor is used before it is bound";
         return program_actor_fits(program, (unsigned)value, kind)
                    ? NULL
@@ -400,7 +414,7 @@ static const char *check_actor(const struct program *program, unsigned index, st
 {
     const struct step *step = &program->steps[index];
     unsigned born = step->outs[0];
-    bool process = op_table[step->op].effect == EFFECT_FORK;
+    bool process = op_starts_process(&op_table[step->op]);
 
     if (born != bound->actors || bound->actors >= program->nactors)
         return "actors are not bound in order";

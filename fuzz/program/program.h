@@ -40,6 +40,8 @@ enum op_group {
     GROUP_FILES,
     GROUP_FORK,
     GROUP_THREADS,
+    GROUP_EXEC,
+    GROUP_SIGNALS,
     GROUPS,
 };
 
@@ -60,6 +62,13 @@ enum op_effect {
     EFFECT_THREAD_EXIT,
     EFFECT_JOIN,
     EFFECT_FLUSH, /* the subject's own: nothing that the kernel or the world knows of */
+    EFFECT_UNSHARE,
+    EFFECT_CANCEL,
+    EFFECT_CANCEL_TYPE,
+    EFFECT_EXEC,
+    EFFECT_SPAWN, /* binds the actor of a new process, in a new program */
+    EFFECT_SIGACTION,
+    EFFECT_SIGNAL,
 };
 
 enum block_rule {
@@ -153,6 +162,13 @@ enum {
     BUFFER_BADPTR = 2,
     PATH_NULL = 0, /* "/dev/null" */
     PATH_EXE = 1,  /* "/proc/self/exe" */
+    EXEC_SELF = 0, /* "/proc/thread-self/exe" */
+    EXEC_NULL = 1,
+    EXEC_MISSING = 2,
+    HANDLER_IGNORE = 0, /* what every process has at first */
+    HANDLER_RETURN = 1,
+    HANDLER_CTL = 2,
+    HANDLER_LONGJMP = 3,
 };
 
 enum arg_tag {
@@ -228,6 +244,9 @@ bool step_may_block(const struct step *step);
 /* True if an actor that sleeps in system call `number` sleeps in this operation's own call. */
 bool op_sleeps_in(const struct op_info *op, long number);
 
+/* True if the operation binds the actor of a new process, and not of a thread. */
+bool op_starts_process(const struct op_info *op);
+
 /* The index of the argument that names the descriptor acted on (closed, read, waited on), or -1. */
 int op_fd_arg(const struct op_info *op);
 
@@ -240,7 +259,7 @@ bool program_equal(const struct program *a, const struct program *b);
  */
 bool name_is_reserved(const char *text, size_t length);
 
-/* True if `actor` is what an argument of kind ARG_PROCESS or ARG_THREAD can name. */
+/* True if `actor` is what an argument of a kind that names actors can name. */
 bool program_actor_fits(const struct program *program, unsigned actor, enum arg_kind kind);
 
 /*

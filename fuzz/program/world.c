@@ -5,15 +5,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 enum {
     NESTS_MAX = 4,        /* EP_MAX_NESTS of fs/eventpoll.c */
     SOCK_TYPE_BITS = 0xf, /* SOCK_TYPE_MASK of include/linux/net.h */
 };
+
+/* What SIGUSR1 does to a process at first: nothing. */
+static const struct world_handler no_handler = {.kind = HANDLER_IGNORE};
 
 static int new_file(struct world *world, enum file_kind kind, int born, int out)
 {
@@ -29,13 +34,17 @@ void world_init(struct world *ret_world, const struct program *program)
     memset(ret_world, 0, sizeof(*ret_world));
     ret_world->program = program;
     memset(ret_world->slots, -1, sizeof(ret_world->slots));
-    for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++)
-        memset(ret_world->processes[i].files, -1, sizeof(ret_world->processes[i].files));
+    for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
+        memset(ret_world->tables[i].files, -1, sizeof(ret_world->tables[i].files));
+        ret_world->actor_tables[i] = WORLD_TABLE_NONE;
+    }
     ret_world->processes[0].alive = true;
     ret_world->actors_alive[0] = true;
+    ret_world->actor_tables[0] = 0;
+    ret_world->tables[0].users = 1;
     int null = new_file(ret_world, FILE_PATH, WORLD_STEP_NONE, 0);
     for (int number = 0; number < 3; number++)
-        ret_world->processes[0].files[number] = null;
+        ret_world->tables[0].files[number] = null;
     ret_world->files[null].refs = 3;
 }
 
@@ -44,16 +53,51 @@ int world_number(const struct world *world, const struct step *step, unsigned ar
     return step->tags[arg] == TAG_SLOT ? world->slots[step->args[arg]] : (int)step->args[arg];
 }
 
+const struct world_table *world_table_of(const struct world *world, unsigned actor)
+{
+    int table = world->actor_tables[actor];
+    return table == WORLD_TABLE_NONE ? NULL : &world->tables[table];
+}
+
+/* The same for an actor that lives, to change it. */
+static struct world_table *living_table(struct world *world, unsigned actor)
+{
+    assert(world->actors_alive[actor] && world->actor_tables[actor] != WORLD_TABLE_NONE);
+    return &world->tables[world->actor_tables[actor]];
+}
+
 int world_file_of(const struct world *world, unsigned actor, int number)
 {
-    if (number < 0 || number >= PROGRAM_FD_LIMIT)
+    const struct world_table *table = world_table_of(world, actor);
+
+    if (!table || number < 0 || number >= PROGRAM_FD_LIMIT)
         return WORLD_FILE_NONE;
-    return world->processes[world->program->actors[actor].process].files[number];
+    return table->files[number];
 }
 
 int world_file_of_arg(const struct world *world, const struct step *step, unsigned arg)
 {
     return world_file_of(world, step->actor, world_number(world, step, arg));
+}
+
+static bool has_cloexec(const struct world_table *table, int number)
+{
+    assert(number >= 0 && number < PROGRAM_FD_LIMIT);
+    return table->cloexec[number / 8] >> (number % 8) & 1;
+}
+
+bool world_cloexec(const struct world *world, unsigned actor, int number)
+{
+    const struct world_table *table = world_table_of(world, actor);
+    return table && has_cloexec(table, number);
+}
+
+static void set_cloexec(struct world_table *table, int number, bool cloexec)
+{
+    uint8_t *byte = &table->cloexec[number / 8];
+    uint8_t bit = (uint8_t)(1u << (number % 8));
+
+    *byte = (uint8_t)(cloexec ? *byte | bit : *byte & ~bit);
 }
 
 int world_find_item(const struct world *world, int instance, int number, int file)
@@ -81,31 +125,34 @@ static void drop_reference(struct world *world, int file)
     }
 }
 
-static void close_number(struct world *world, unsigned process, int number)
+static void close_number(struct world *world, struct world_table *table, int number)
 {
     if (number < 0 || number >= PROGRAM_FD_LIMIT)
         return;
-    int *entry = &world->processes[process].files[number];
+    int *entry = &table->files[number];
     if (*entry == WORLD_FILE_NONE)
         return;
     drop_reference(world, *entry);
     *entry = WORLD_FILE_NONE;
+    set_cloexec(table, number, false);
 }
 
-static void install(struct world *world, unsigned process, int number, int file)
+static void install(struct world *world, struct world_table *table, int number, int file,
+                    bool cloexec)
 {
     assert(number >= 0 && number < PROGRAM_FD_LIMIT);
     /* dup2 over a number of the same description takes its new reference before it drops the old
      * one. */
     world->files[file].refs++;
-    close_number(world, process, number);
-    world->processes[process].files[number] = file;
+    close_number(world, table, number);
+    table->files[number] = file;
+    set_cloexec(table, number, cloexec);
 }
 
-static int lowest_free(const struct world *world, unsigned process, int from)
+static int lowest_free(const struct world *world, unsigned actor, int from)
 {
     for (int number = from < 0 ? 0 : from; number < PROGRAM_FD_LIMIT; number++) {
-        if (world->processes[process].files[number] == WORLD_FILE_NONE)
+        if (world_file_of(world, actor, number) == WORLD_FILE_NONE)
             return number;
     }
     return -1;
@@ -158,15 +205,14 @@ static int late_open_error(const struct step *step)
 static struct world_outcome predict_open(const struct world *world, const struct step *step)
 {
     const struct op_info *op = &op_table[step->op];
-    unsigned process = world->program->actors[step->actor].process;
     struct world_outcome outcome = {.ret = 0, .fds = {-1, -1}};
 
     int err = early_open_error(step);
     if (err)
         return fail(err);
-    outcome.fds[0] = lowest_free(world, process, 0);
+    outcome.fds[0] = lowest_free(world, step->actor, 0);
     if (op->nouts == 2 && outcome.fds[0] >= 0)
-        outcome.fds[1] = lowest_free(world, process, outcome.fds[0] + 1);
+        outcome.fds[1] = lowest_free(world, step->actor, outcome.fds[0] + 1);
     if (outcome.fds[op->nouts - 1] < 0)
         return fail(EMFILE);
     err = late_open_error(step);
@@ -179,14 +225,12 @@ static struct world_outcome predict_open(const struct world *world, const struct
 
 static struct world_outcome predict_dup(const struct world *world, const struct step *step)
 {
-    unsigned process = world->program->actors[step->actor].process;
-
     if (world_file_of_arg(world, step, 0) == WORLD_FILE_NONE)
         return fail(EBADF);
     int from = step->op == OP_FCNTL ? (int)step->args[2] : 0;
     if (from < 0 || from >= PROGRAM_FD_LIMIT)
         return fail(EINVAL);
-    int number = lowest_free(world, process, from);
+    int number = lowest_free(world, step->actor, from);
     if (number < 0)
         return fail(EMFILE);
     return (struct world_outcome){.ret = number, .fds = {number, -1}};
@@ -375,11 +419,33 @@ static bool opened_nonblocking(const struct step *step)
     }
 }
 
+/* Whether the numbers that a step makes are closed by execve(2). */
+static bool opened_cloexec(const struct step *step)
+{
+    switch (step->op) {
+    case OP_EPOLL_CREATE1:
+        return step->args[0] & EPOLL_CLOEXEC;
+    case OP_PIPE2:
+        return step->args[0] & O_CLOEXEC;
+    case OP_SOCKETPAIR:
+        return step->args[0] & SOCK_CLOEXEC;
+    case OP_EVENTFD:
+        return step->args[1] & EFD_CLOEXEC;
+    case OP_OPEN:
+        return step->args[1] & O_CLOEXEC;
+    case OP_MEMFD_CREATE:
+        return step->args[0] & MFD_CLOEXEC;
+    case OP_DUP3:
+        return step->args[2] & O_CLOEXEC;
+    default:
+        return false;
+    }
+}
+
 static void apply_open(struct world *world, unsigned index, const struct world_outcome *outcome)
 {
     const struct step *step = &world->program->steps[index];
     const struct op_info *op = &op_table[step->op];
-    unsigned process = world->program->actors[step->actor].process;
     int files[PROGRAM_OUTS_MAX] = {WORLD_FILE_NONE, WORLD_FILE_NONE};
 
     for (unsigned i = 0; i < op->nouts; i++) {
@@ -387,7 +453,8 @@ static void apply_open(struct world *world, unsigned index, const struct world_o
             continue;
         files[i] = new_file(world, op->outs[i].kind, (int)index, (int)i);
         world->files[files[i]].nonblock = opened_nonblocking(step);
-        install(world, process, outcome->fds[i], files[i]);
+        install(world, living_table(world, step->actor), outcome->fds[i], files[i],
+                opened_cloexec(step));
     }
     if (files[0] >= 0 && files[1] >= 0) {
         world->files[files[0]].peer = files[1];
@@ -398,27 +465,27 @@ static void apply_open(struct world *world, unsigned index, const struct world_o
 static void apply_dup(struct world *world, const struct step *step,
                       const struct world_outcome *outcome)
 {
-    unsigned process = world->program->actors[step->actor].process;
     int file = world_file_of_arg(world, step, 0);
     int number = outcome->fds[0];
 
     if (file == WORLD_FILE_NONE || number < 0 || number >= PROGRAM_FD_LIMIT)
         return;
-    if (world->processes[process].files[number] != file)
-        install(world, process, number, file);
+    /* dup2 of a number over itself leaves everything as it is. */
+    if (number != world_number(world, step, 0))
+        install(world, living_table(world, step->actor), number, file, opened_cloexec(step));
 }
 
-static void apply_ctl(struct world *world, unsigned index)
+/* The epoll_ctl of step `index`, its own or that of the handler which it has run. */
+static void change_interest(struct world *world, unsigned index, unsigned actor, int epfd, int op,
+                            int number, int64_t event)
 {
-    const struct step *step = &world->program->steps[index];
-    int instance = world_file_of_arg(world, step, 0);
-    int number = world_number(world, step, 2);
-    int file = world_file_of(world, step->actor, number);
+    int instance = world_file_of(world, actor, epfd);
+    int file = world_file_of(world, actor, number);
     if (instance == WORLD_FILE_NONE || file == WORLD_FILE_NONE)
         return;
     int item = world_find_item(world, instance, number, file);
 
-    switch (step->args[1]) {
+    switch (op) {
     case EPOLL_CTL_ADD:
         if (item >= 0)
             break;
@@ -427,13 +494,13 @@ static void apply_ctl(struct world *world, unsigned index)
                                                             .instance = instance,
                                                             .number = number,
                                                             .file = file,
-                                                            .events = (uint32_t)step->args[3],
+                                                            .events = (uint32_t)event,
                                                             .added = (int)index,
                                                             .registered = (int)index};
         break;
     case EPOLL_CTL_MOD:
         if (item >= 0) {
-            world->items[item].events = (uint32_t)step->args[3];
+            world->items[item].events = (uint32_t)event;
             world->items[item].registered = (int)index;
         }
         break;
@@ -446,32 +513,152 @@ static void apply_ctl(struct world *world, unsigned index)
     }
 }
 
+static void apply_ctl(struct world *world, unsigned index)
+{
+    const struct step *step = &world->program->steps[index];
+
+    change_interest(world, index, step->actor, world_number(world, step, 0), (int)step->args[1],
+                    world_number(world, step, 2), step->args[3]);
+}
+
+void world_apply_handler(struct world *world, unsigned index, int64_t ret)
+{
+    const struct step *step = &world->program->steps[index];
+    unsigned target = (unsigned)step->args[0];
+    const struct world_handler *handler =
+        &world->processes[world->program->actors[target].process].handler;
+
+    if (ret == 0 && handler->kind == HANDLER_CTL && world->actors_alive[target])
+        change_interest(world, index, target, handler->epfd, handler->op, handler->number,
+                        handler->event);
+}
+
+/* Gives the actor a table of its own that names what `from` names. */
+static void copy_table(struct world *world, unsigned actor, const struct world_table *from)
+{
+    int index = 0;
+
+    while (world->tables[index].users > 0)
+        index++;
+    assert(index < PROGRAM_ACTORS_MAX); /* each living actor uses one, and this one none yet */
+    world->tables[index] = *from;
+    world->tables[index].users = 1;
+    world->actor_tables[actor] = index;
+    for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+        if (from->files[number] != WORLD_FILE_NONE)
+            world->files[from->files[number]].refs++;
+    }
+}
+
+/* An actor that uses a table no more: the last one closes what it names. */
+static void leave_table(struct world *world, unsigned actor)
+{
+    int index = world->actor_tables[actor];
+    struct world_table *table = &world->tables[index];
+
+    assert(table->users > 0);
+    if (--table->users > 0)
+        return;
+    for (int number = 0; number < PROGRAM_FD_LIMIT; number++)
+        close_number(world, table, number);
+    for (unsigned i = 0; i < world->program->nactors; i++) {
+        if (world->actor_tables[i] == index)
+            world->actor_tables[i] = WORLD_TABLE_NONE;
+    }
+}
+
 static void apply_fork(struct world *world, const struct step *step)
 {
-    const struct program *program = world->program;
     unsigned child = step->outs[0];
-    const struct world_process *parent = &world->processes[program->actors[step->actor].process];
 
-    world->processes[child] = *parent;
-    world->processes[child].alive = true;
+    world->processes[child] = world->processes[world->program->actors[step->actor].process];
     world->actors_alive[child] = true;
-    for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
-        if (parent->files[number] != WORLD_FILE_NONE)
-            world->files[parent->files[number]].refs++;
-    }
+    copy_table(world, child, living_table(world, step->actor));
+}
+
+static void apply_thread(struct world *world, const struct step *step)
+{
+    unsigned thread = step->outs[0];
+
+    world->actors_alive[thread] = true;
+    world->actor_tables[thread] = world->actor_tables[step->actor];
+    living_table(world, thread)->users++;
+}
+
+static void apply_unshare(struct world *world, unsigned actor)
+{
+    struct world_table *table = living_table(world, actor);
+
+    if (table->users == 1)
+        return;
+    table->users--;
+    copy_table(world, actor, table);
+}
+
+static void end_actor(struct world *world, unsigned actor)
+{
+    if (!world->actors_alive[actor])
+        return;
+    leave_table(world, actor);
+    world->actors_alive[actor] = false;
 }
 
 static void apply_exit(struct world *world, unsigned process)
 {
-    if (!world->processes[process].alive)
-        return;
-    for (int number = 0; number < PROGRAM_FD_LIMIT; number++)
-        close_number(world, process, number);
     world->processes[process].alive = false;
     for (unsigned i = 0; i < world->program->nactors; i++) {
         if (world->program->actors[i].process == process)
-            world->actors_alive[i] = false;
+            end_actor(world, i);
     }
+}
+
+static void close_on_exec(struct world *world, unsigned actor)
+{
+    struct world_table *table = living_table(world, actor);
+
+    for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+        if (has_cloexec(table, number))
+            close_number(world, table, number);
+    }
+}
+
+/* The other threads of the process end, and nothing handles a signal any more. */
+static void apply_exec(struct world *world, unsigned actor)
+{
+    const struct program *program = world->program;
+    unsigned process = program->actors[actor].process;
+
+    for (unsigned i = 0; i < program->nactors; i++) {
+        if (program->actors[i].process == process && i != actor)
+            end_actor(world, i);
+    }
+    /* The process is known by its main actor, who may have left. */
+    world->actor_tables[process] = world->actor_tables[actor];
+    close_on_exec(world, actor);
+    world->processes[process].handler = no_handler;
+}
+
+static void apply_spawn(struct world *world, const struct step *step)
+{
+    unsigned child = step->outs[0];
+
+    apply_fork(world, step);
+    close_number(world, living_table(world, child), world_number(world, step, 0));
+    close_on_exec(world, child);
+    world->processes[child].handler = no_handler;
+}
+
+static void apply_sigaction(struct world *world, const struct step *step)
+{
+    unsigned process = world->program->actors[step->actor].process;
+
+    world->processes[process].handler = (struct world_handler){
+        .kind = (int)step->args[0],
+        .epfd = world_number(world, step, 1),
+        .op = (int)step->args[2],
+        .number = world_number(world, step, 3),
+        .event = step->args[4],
+    };
 }
 
 /* The last thread to end takes its process with it. */
@@ -480,24 +667,34 @@ static void apply_thread_exit(struct world *world, unsigned actor)
     const struct program *program = world->program;
     unsigned process = program->actors[actor].process;
 
-    world->actors_alive[actor] = false;
+    end_actor(world, actor);
     for (unsigned i = 0; i < program->nactors; i++) {
         if (program->actors[i].process == process && world->actors_alive[i])
             return;
     }
-    apply_exit(world, process);
+    world->processes[process].alive = false;
+}
+
+void world_end_thread(struct world *world, unsigned actor)
+{
+    if (world->actors_alive[actor])
+        apply_thread_exit(world, actor);
 }
 
 static void apply_close_range(struct world *world, const struct step *step)
 {
-    unsigned process = world->program->actors[step->actor].process;
     unsigned first = (unsigned)world_number(world, step, 0);
     unsigned last = (unsigned)world_number(world, step, 1);
 
-    if (step->args[2] & CLOSE_RANGE_CLOEXEC)
-        return;
-    for (unsigned number = first; number <= last && number < PROGRAM_FD_LIMIT; number++)
-        close_number(world, process, (int)number);
+    if (step->args[2] & CLOSE_RANGE_UNSHARE)
+        apply_unshare(world, step->actor);
+    struct world_table *table = living_table(world, step->actor);
+    for (unsigned number = first; number <= last && number < PROGRAM_FD_LIMIT; number++) {
+        if ((step->args[2] & CLOSE_RANGE_CLOEXEC) == 0)
+            close_number(world, table, (int)number);
+        else if (table->files[number] != WORLD_FILE_NONE)
+            set_cloexec(table, (int)number, true);
+    }
 }
 
 static void bind_slots(struct world *world, const struct step *step,
@@ -539,7 +736,8 @@ void world_apply(struct world *world, unsigned index, const struct world_outcome
         apply_dup(world, step, outcome);
         break;
     case EFFECT_CLOSE:
-        close_number(world, process, world_number(world, step, (unsigned)op_fd_arg(op)));
+        close_number(world, living_table(world, step->actor),
+                     world_number(world, step, (unsigned)op_fd_arg(op)));
         break;
     case EFFECT_CLOSE_RANGE:
         apply_close_range(world, step);
@@ -551,7 +749,20 @@ void world_apply(struct world *world, unsigned index, const struct world_outcome
         apply_fork(world, step);
         break;
     case EFFECT_THREAD:
-        world->actors_alive[step->outs[0]] = true;
+        apply_thread(world, step);
+        break;
+    case EFFECT_EXEC:
+        apply_exec(world, step->actor);
+        break;
+    case EFFECT_SPAWN:
+        apply_spawn(world, step);
+        break;
+    case EFFECT_SIGACTION:
+        apply_sigaction(world, step);
+        break;
+    case EFFECT_UNSHARE:
+        if (step->args[0] & CLONE_FILES)
+            apply_unshare(world, step->actor);
         break;
     default:
         break;

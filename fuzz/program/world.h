@@ -14,6 +14,7 @@ enum {
     WORLD_ITEMS_MAX = PROGRAM_STEPS_MAX,
     WORLD_FILE_NONE = -1,
     WORLD_STEP_NONE = -1,
+    WORLD_TABLE_NONE = -1,
 };
 
 /* What a step let its actor see, as far as the world needs it. */
@@ -44,9 +45,23 @@ struct world_item {
     int registered; /* step of the ADD or the last MOD: the data that its events carry */
 };
 
+/* What a process does about SIGUSR1; for CTL the call as sigaction was given it. */
+struct world_handler {
+    int kind; /* HANDLER_ */
+    int epfd, op, number;
+    int64_t event;
+};
+
 struct world_process {
     bool alive;
-    int files[PROGRAM_FD_LIMIT]; /* number -> file index or WORLD_FILE_NONE */
+    struct world_handler handler;
+};
+
+/* A table of descriptors. The threads of a process share one until a thread unshares it. */
+struct world_table {
+    unsigned users;                        /* living actors; a table without any is free */
+    int files[PROGRAM_FD_LIMIT];           /* number -> file index or WORLD_FILE_NONE */
+    uint8_t cloexec[PROGRAM_FD_LIMIT / 8]; /* a bit a number: execve(2) closes it */
 };
 
 struct world {
@@ -54,6 +69,10 @@ struct world {
     int slots[PROGRAM_SLOTS_MAX]; /* number, -1 when unbound or failed */
     struct world_process
         processes[PROGRAM_ACTORS_MAX]; /* by the index of the process's main actor */
+    struct world_table tables[PROGRAM_ACTORS_MAX];
+    /* An index of `tables`, or WORLD_TABLE_NONE. An actor that has ended keeps that of its fellows
+     * as long as there are any: a process whose main thread has left is still known by it. */
+    int actor_tables[PROGRAM_ACTORS_MAX];
     bool actors_alive[PROGRAM_ACTORS_MAX];
     unsigned nfiles;
     struct world_file files[WORLD_FILES_MAX];
@@ -67,11 +86,17 @@ void world_init(struct world *ret_world, const struct program *program);
 /* The number that an fd argument stands for now: the slot's number or the literal. */
 int world_number(const struct world *world, const struct step *step, unsigned arg);
 
-/* The file that `number` names in the process of `actor`, or WORLD_FILE_NONE. */
+/* The table of an actor, or NULL if nobody has it any more. */
+const struct world_table *world_table_of(const struct world *world, unsigned actor);
+
+/* The file that `number` names for `actor`, or WORLD_FILE_NONE. */
 int world_file_of(const struct world *world, unsigned actor, int number);
 
 /* The file that argument `arg` of the step names for the step's actor now, or WORLD_FILE_NONE. */
 int world_file_of_arg(const struct world *world, const struct step *step, unsigned arg);
+
+/* True if `number` is open for the actor and execve(2) closes it. */
+bool world_cloexec(const struct world *world, unsigned actor, int number);
 
 /* Index of the live item (instance, number, file), or -1. */
 int world_find_item(const struct world *world, int instance, int number, int file);
@@ -84,5 +109,14 @@ void world_predict(const struct world *world, unsigned step, struct world_outcom
 
 /* Applies a step with its outcome. A step by a dead actor changes nothing. */
 void world_apply(struct world *world, unsigned step, const struct world_outcome *outcome);
+
+/*
+ * Applies what the handler that tgkill step `step` has run did; its epoll_ctl returned `ret`. Not
+ * part of world_apply, for a signal can be handled later than it is sent.
+ */
+void world_apply_handler(struct world *world, unsigned step, int64_t ret);
+
+/* Applies that an actor was cancelled. */
+void world_end_thread(struct world *world, unsigned actor);
 
 #endif

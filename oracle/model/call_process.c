@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -39,8 +40,22 @@ void model_call_FORK(struct model *model)
 
     actor->table = (int8_t)copy_table(model, self->table);
     actor->born = actor->alive = true;
+    actor->process = (int8_t)child;
     model->processes[child].born = model->processes[child].alive = true;
     model->processes[child].parent = self->process;
+    model_return_value(model, 0);
+}
+
+void model_call_UNSHARE(struct model *model)
+{
+    struct model_actor *self = model_self(model);
+
+    /* Who has the table alone keeps it: unshare_fd of the kernel. */
+    if ((model->step->args[0] & CLONE_FILES) && model->tables[self->table].users > 1) {
+        int own = copy_table(model, self->table);
+        model->tables[self->table].users--;
+        self->table = (int8_t)own;
+    }
     model_return_value(model, 0);
 }
 
@@ -51,6 +66,7 @@ void model_call_PTHREAD_CREATE(struct model *model)
 
     model->actors[thread].born = model->actors[thread].alive = true;
     model->actors[thread].table = self->table;
+    model->actors[thread].process = self->process;
     model->tables[self->table].users++;
     model_return_value(model, 0);
 }

@@ -270,6 +270,7 @@ int model_facts_probe(const char *executable, struct model_facts *ret_facts, cha
             return err;
         }
     }
+    facts.charge = model_facts_charge;
     (void)model_facts_charge(false, 1);
     (void)model_facts_charge(true, 1);
     *ret_facts = facts;

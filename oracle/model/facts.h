@@ -22,7 +22,9 @@ struct model_facts {
     bool unix_oob;             /* AF_UNIX stream sockets take MSG_OOB */
     unsigned socket_buffer;    /* SO_SNDBUF of a new Unix socket, bytes */
     unsigned pipe_pages;       /* pages of a new pipe */
-    uint64_t executable_size;  /* of the file behind PATH_EXE, bytes */
+    uint32_t (*charge)(bool datagram,
+                       uint32_t size); /* model_facts_charge, unless another kernel is meant */
+    uint64_t executable_size;          /* of the file behind PATH_EXE, bytes */
 };
 
 /*

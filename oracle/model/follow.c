@@ -234,6 +234,14 @@ static bool tables_match(struct follow *follow)
 
 /* --- The run that the model would have instead --- */
 
+static void clear_step(struct trace_step *step)
+{
+    memset(step, 0, sizeof(*step));
+    memset(step->fds, -1, sizeof(step->fds));
+    step->completed_at = TRACE_NEVER;
+    step->handled_at = TRACE_NEVER;
+}
+
 static void copy_before(const struct trace *observed, unsigned k, struct trace *trace)
 {
     trace_reset(trace, observed->program);
@@ -245,11 +253,9 @@ static void copy_before(const struct trace *observed, unsigned k, struct trace *
                       (step->state == STEP_DONE && step->completed_at >= (int)k);
         if (!asleep)
             continue;
-        memset(step, 0, sizeof(*step));
-        memset(step->fds, -1, sizeof(step->fds));
+        clear_step(step);
         step->state = STEP_BLOCKED;
         step->blocked = true;
-        step->completed_at = TRACE_NEVER;
     }
     for (unsigned i = 0; i < observed->nsnapshots; i++) {
         const struct trace_snapshot *list = &observed->snapshots[i];
@@ -268,7 +274,7 @@ static void write_return(const struct model_return *back, unsigned k, struct tra
 {
     bool blocked = step->blocked;
 
-    memset(step, 0, sizeof(*step));
+    clear_step(step);
     step->state = STEP_DONE;
     step->blocked = blocked;
     step->completed_at = (int16_t)k;
@@ -285,8 +291,7 @@ static void write_step(const struct model *model, const struct model_report *rep
 {
     struct trace_step *own = &trace->steps[k];
 
-    memset(own->fds, -1, sizeof(own->fds));
-    own->completed_at = TRACE_NEVER;
+    clear_step(own);
     own->blocked = report->fate == MODEL_ASLEEP;
     own->state = (uint8_t)(report->fate == MODEL_ASLEEP    ? STEP_BLOCKED
                            : report->fate == MODEL_SKIPPED ? STEP_SKIPPED

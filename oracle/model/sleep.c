@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 /* Where who sleeps stands in the wait queue: see the kinds of waiting in the kernel's own calls. */
@@ -85,9 +86,12 @@ static bool resume_wait(struct model *model, struct model_actor *actor)
     return true;
 }
 
+/* Each pass of poll and select looks the number up anew: it may be closed, or another file's. */
 static bool resume_poll(struct model *model, struct model_actor *actor)
 {
-    uint32_t found = model_poll(model, actor->file, actor->mask, 0) & actor->mask;
+    int file = model->tables[actor->table].files[actor->count];
+    uint32_t found = file == MODEL_NONE ? (uint32_t)POLLNVAL
+                                        : model_poll(model, file, actor->mask, 0) & actor->mask;
 
     if (found == 0)
         return false;

@@ -196,7 +196,6 @@ void model_init(struct model *model, const struct program *program, const struct
     for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
         model->actors[i].table = MODEL_NONE;
         model->actors[i].file = MODEL_NONE;
-        model->actors[i].process = (int8_t)program->actors[i].process;
         model->processes[i].parent = MODEL_NONE;
         model->processes[i].ended_at = MODEL_NONE;
     }

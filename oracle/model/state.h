@@ -17,6 +17,8 @@
 #include "oracle/model/mistakes.h"
 #include "oracle/model/model.h"
 
+#include <sys/epoll.h>
+
 enum {
     MODEL_FILES_MAX = 2 * PROGRAM_SLOTS_MAX + 1,
     MODEL_ITEMS_MAX = PROGRAM_STEPS_MAX,
@@ -69,6 +71,7 @@ struct model_file {
     bool polled;            /* pipe: poll_usage */
     bool peer_forgotten;    /* datagram socket: a write has found out that its peer is closed */
     uint8_t shutdown;       /* socket: SHUT_RECEIVE, SHUT_SEND */
+    bool inner;             /* not bound by the step: `out` says nothing */
     uint8_t out;            /* which out of the step that opened it */
     int16_t born;           /* that step, MODEL_NONE for the files at the start */
     int16_t refs;           /* numbers, calls in progress, messages under way */

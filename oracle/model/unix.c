@@ -113,7 +113,7 @@ static enum model_io read_unix(struct model *model, int file, struct model_trans
 static void deliver(struct model *model, int file, uint32_t length, bool one)
 {
     struct model_file *state = &model->files[file];
-    uint32_t charge = model_facts_charge(state->datagram, length);
+    uint32_t charge = model->facts->charge(state->datagram, length);
 
     state->charged += charge;
     model_queue_append(model, state->peer, length, one, true, charge);

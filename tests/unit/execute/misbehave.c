@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -212,6 +213,14 @@ __attribute__((visibility("default"))) int close(int fd)
     if (misbehave(fd) == 0)
         return 0;
     return (int)syscall(SYS_close, fd);
+}
+
+__attribute__((visibility("default"))) int epoll_ctl(int epfd, int op, int fd,
+                                                     struct epoll_event *event)
+{
+    if (misbehave(epfd) == 0)
+        return 0;
+    return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
 }
 
 /* Calls that may sleep, and must not be taken to sleep as they may. */

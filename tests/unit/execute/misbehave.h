@@ -1,4 +1,5 @@
-/* The numbers that make libmisbehave.so misbehave when they are closed or read. Programs write them
+/* The numbers that make libmisbehave.so misbehave when they are closed, read or given to
+ * epoll_ctl as its instance. Programs write them
  * as numbers, for text has no other way. */
 #ifndef EPDIFF_TESTS_EXECUTE_MISBEHAVE_H
 #define EPDIFF_TESTS_EXECUTE_MISBEHAVE_H

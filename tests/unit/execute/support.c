@@ -133,7 +133,9 @@ static size_t print_returned(const struct trace *trace, unsigned index, char *te
 
     if (step->ret == -1)
         return (size_t)snprintf(text, size, "-1 %s", error ? error : "?");
-    if (op->nouts == 2)
+    if (step->ret == TRACE_JUMPED)
+        length += (size_t)snprintf(text, size, "jumped");
+    else if (op->nouts == 2)
         length += (size_t)snprintf(text, size, "%d, %d", step->fds[0], step->fds[1]);
     else
         length += (size_t)snprintf(text, size, "%lld", (long long)step->ret);
@@ -148,6 +150,10 @@ static size_t print_returned(const struct trace *trace, unsigned index, char *te
                                    (unsigned long long)step->digest);
     if (step->err)
         length += (size_t)snprintf(text + length, size - length, ", errno %s", error);
+    if (step->handled_at != TRACE_NEVER)
+        length += (size_t)snprintf(text + length, size - length, ", handled in %u: %d %s",
+                                   step_number((unsigned)step->handled_at), step->handler_ret,
+                                   strerrorname_np(step->handler_err));
     return length;
 }
 
@@ -227,6 +233,9 @@ const char *trace_text(const struct trace *trace)
         if (process->state != PROCESS_UNBORN)
             put(&writer, "process %u: state %u reaped %d status %d ended at %d\n", p,
                 process->state, process->reaped, process->status, process->ended_at);
+        if (trace->cancelled_at[p] != TRACE_NEVER)
+            put(&writer, "actor %u cancelled in %u\n", p,
+                step_number((unsigned)trace->cancelled_at[p]));
     }
     for (unsigned i = 0; i < trace->nfds; i++)
         put(&writer, "fd %d of process %u: %s, file %u\n", trace->fds[i].number,

@@ -181,6 +181,26 @@ static const struct expected tasks[] = {
 
 /* Natively there is nothing to flush. */
 static const struct expected flushes[] = {{"main: flush()", "0"}};
+static const struct expected lives[] = {
+    {"main: t1 = pthread_create()", "0"},
+    {"t1: unshare(CLONE_FILES)", "0"},
+    {"t1: unshare(0)", "0"},
+    {"main: execve(\"/nonexistent\")", "-1 ENOENT"},
+    {"main: execve(\"/dev/null\")", "-1 EACCES"},
+    {"main: p1 = vfork_exec()", "0"},
+    {"main: p2 = posix_spawn()", "0"},
+    {"main: sigaction(RETURN)", "0"},
+    {"main: tgkill(main)", "0, handled in 9: 0 0"},
+    {"t1: pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS)", "0"},
+    {"p1: pthread_cancel(t1)", "-1 ESRCH"},
+    {"main: pthread_cancel(t1)", "0"},
+    {"main: tgkill(t1)", "-1 ESRCH"},
+    {"main: pthread_join(t1)", "0"},
+    {"main: pthread_cancel(t1)", "-1 ESRCH"},
+    {"p2: execve(\"/proc/thread-self/exe\")", "0"},
+    {"p2: _exit(4)", "ends"},
+    {"main: waitpid(p2, 0)", "4"},
+};
 
 #define CASE(table)                                                                                \
     {                                                                                              \
@@ -188,7 +208,7 @@ static const struct expected flushes[] = {{"main: flush()", "0"}};
     }
 static const struct program_case cases[] = {
     CASE(instances), CASE(ctl),   CASE(waits), CASE(polls),   CASE(closes),
-    CASE(dups),      CASE(files), CASE(tasks), CASE(flushes),
+    CASE(dups),      CASE(files), CASE(tasks), CASE(flushes), CASE(lives),
 };
 
 static void test_every_case(void **state)

@@ -333,7 +333,7 @@ static void kernel_snapshot(struct kernel *kernel, unsigned step, unsigned proce
                                       .first = (uint16_t)trace->nitems};
     for (unsigned i = 0; i < kernel->nitems; i++) {
         const struct kernel_item *item = &kernel->items[i];
-        if (!item->live || item->instance != kernel->world->processes[process].files[number])
+        if (!item->live || item->instance != world_file_of(kernel->world, process, number))
             continue;
         struct trace_item listed = {
             .number = item->number, .events = item->events, .data = item->data};
@@ -354,7 +354,7 @@ static void kernel_observe(struct kernel *kernel, unsigned step)
     }
     for (unsigned process = 0; process < kernel->program->nactors; process++) {
         for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
-            int file = kernel->world->processes[process].files[number];
+            int file = world_file_of(kernel->world, process, number);
             if (kernel->world->processes[process].alive && file != WORLD_FILE_NONE &&
                 kernel->world->files[file].kind == FILE_EPOLL)
                 kernel_snapshot(kernel, step, process, number);

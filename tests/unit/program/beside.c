@@ -48,7 +48,7 @@ static void assert_interest(struct kernel *kernel, const struct world *world, un
 {
     static struct kernel_item real[WORLD_ITEMS_MAX];
     static struct kernel_item ours[WORLD_ITEMS_MAX];
-    int instance = world->processes[process].files[number];
+    int instance = world_file_of(world, process, number);
     unsigned nreal = kernel_interest(kernel, process, number, real);
     unsigned nours = world_interest(world, instance, ours);
 
@@ -75,7 +75,7 @@ static void assert_interest_lists(struct kernel *kernel, const struct world *wor
         if (!world->processes[process].alive)
             continue;
         for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
-            int file = world->processes[process].files[number];
+            int file = world_file_of(world, process, number);
             if (file == WORLD_FILE_NONE || world->files[file].kind != FILE_EPOLL || seen[file])
                 continue;
             seen[file] = true;
@@ -93,11 +93,16 @@ static void assert_open_numbers(struct kernel *kernel, const struct world *world
             continue;
         kernel_open_numbers(kernel, process, open_numbers);
         for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
-            bool ours = world->processes[process].files[number] != WORLD_FILE_NONE;
+            bool ours = world_file_of(world, process, number) != WORLD_FILE_NONE;
             if (open_numbers[number] != ours)
                 fail_program(world->program, world->program->nsteps - 1u,
                              "fd %d is %s in process %u, not so in the world", number,
                              ours ? "closed" : "open", process);
+            if (ours &&
+                kernel_cloexec(kernel, process, number) != world_cloexec(world, process, number))
+                fail_program(world->program, world->program->nsteps - 1u,
+                             "fd %d of process %u: the world is wrong about its close-on-exec flag",
+                             number, process);
         }
     }
 }

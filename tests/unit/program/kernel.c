@@ -314,6 +314,23 @@ void kernel_open_numbers(struct kernel *kernel, unsigned process, bool ret_open[
     closedir(folder);
 }
 
+bool kernel_cloexec(struct kernel *kernel, unsigned process, int number)
+{
+    char path[64];
+    char line[256];
+    unsigned flags = 0;
+    bool found = false;
+
+    snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)kernel->pids[process], number);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    while (!found && fgets(line, sizeof(line), file))
+        found = sscanf(line, "flags: %o", &flags) == 1;
+    fclose(file);
+    assert_true(found);
+    return flags & O_CLOEXEC;
+}
+
 void kernel_stop(struct kernel *kernel)
 {
     for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {

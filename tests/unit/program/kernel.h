@@ -30,6 +30,9 @@ unsigned kernel_interest(struct kernel *kernel, unsigned process, int number,
 /* Says which numbers a process has open. */
 void kernel_open_numbers(struct kernel *kernel, unsigned process, bool ret_open[PROGRAM_FD_LIMIT]);
 
+/* Whether execve(2) would close `number` of a process, by its fdinfo file. */
+bool kernel_cloexec(struct kernel *kernel, unsigned process, int number);
+
 /* Ends every process and reaps it. */
 void kernel_stop(struct kernel *kernel);
 

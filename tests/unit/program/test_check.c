@@ -211,7 +211,7 @@ static void tags(void **state)
     damaged.steps[6].args[0] = INT64_MAX;
     assert_refused(6, "a slot is used before it is bound");
     damaged.steps[5].args[0] = 0;
-    assert_refused(5, "an actor is used before it is bound");
+    assert_refused(5, "a process stands for a thread, or a thread for a process");
     damaged.steps[5].args[0] = 3;
     assert_refused(5, "an actor is used before it is bound");
     damaged.steps[5].args[0] = 2;

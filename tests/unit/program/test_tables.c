@@ -60,7 +60,7 @@ static void results_of_operations_are_consistent(void **state)
         const struct op_info *op = &op_table[i];
         bool binds_actor = op->nouts > 0 && op->outs[0].kind == FILE_ACTOR;
         OP_OK(op, op->nouts <= PROGRAM_OUTS_MAX);
-        OP_OK(op, binds_actor == (op->effect == EFFECT_FORK || op->effect == EFFECT_THREAD));
+        OP_OK(op, binds_actor == (op_starts_process(op) || op->effect == EFFECT_THREAD));
         OP_OK(op, !binds_actor || op->nouts == 1);
         OP_OK(op, (op->effect == EFFECT_OPEN || op->effect == EFFECT_DUP ||
                    op->effect == EFFECT_DUP_OVER || binds_actor) == (op->nouts > 0));
@@ -119,7 +119,8 @@ static void effects_find_their_descriptors(void **state)
             actors += arg_table[op->args[arg]].shape == ARG_SHAPE_ACTOR;
         }
         OP_OK(op, (op_fd_arg(op) >= 0) == (fds > 0));
-        OP_OK(op, actors == (op->effect == EFFECT_WAITPID || op->effect == EFFECT_JOIN));
+        OP_OK(op, actors == (op->effect == EFFECT_WAITPID || op->effect == EFFECT_JOIN ||
+                             op->effect == EFFECT_CANCEL || op->effect == EFFECT_SIGNAL));
         if (op->effect == EFFECT_CLOSE)
             OP_OK(op, fds == 1);
         if (op->effect == EFFECT_WAIT || op->effect == EFFECT_CTL)
