@@ -390,7 +390,9 @@ static enum linear_step install_opened(struct moment *moment)
 {
     struct flight *flight = moment->flight;
     struct model_table *table = model_table_of(moment->model, moment->step->actor);
-    int last = flight->numbers[flight->nnumbers - 1];
+    /* A lower number than the first can have become free before the second was taken. */
+    bool crossed = flight->nnumbers == 2 && flight->numbers[1] < flight->numbers[0];
+    int last = flight->numbers[crossed ? 0 : flight->nnumbers - 1];
     bool filled[PROGRAM_FD_LIMIT] = {false};
 
     for (int number = 0; number < last; number++) {
@@ -405,7 +407,14 @@ static enum linear_step install_opened(struct moment *moment)
         if (filled[number])
             table->files[number] = MODEL_NONE;
     }
-    return result;
+    if (!crossed || result == LINEAR_BEYOND)
+        return result;
+    int16_t reader = table->files[flight->numbers[1]];
+    table->files[flight->numbers[1]] = table->files[flight->numbers[0]];
+    table->files[flight->numbers[0]] = reader;
+    bind(moment, 0, flight->numbers[0]);
+    bind(moment, 1, flight->numbers[1]);
+    return allow_if(moment->observed->ret == 0 && moment->observed->err == 0);
 }
 
 static enum linear_step install(struct moment *moment)
@@ -778,6 +787,7 @@ size_t linear_state_print(const struct linear_state *state, struct linear_state 
     struct trace_step *result = &room->steps[step];
     memset(result, 0, sizeof(*result));
     result->completed_at = (int16_t)step;
+    result->handled_at = TRACE_NEVER;
     result->state = report.fate == MODEL_DIED ? STEP_DIED : STEP_BLOCKED;
     for (unsigned i = 0; i < report.nreturns; i++) {
         const struct model_return *back = &report.returns[i];
