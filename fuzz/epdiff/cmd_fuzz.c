@@ -1,6 +1,7 @@
 /* epdiff fuzz: generate, compare, confirm, shrink, save. */
 #include "fuzz/epdiff/cli.h"
 #include "fuzz/epdiff/findings.h"
+#include "fuzz/epdiff/free.h"
 #include "fuzz/epdiff/kinds.h"
 #include "fuzz/epdiff/reduce.h"
 #include "fuzz/epdiff/show.h"
@@ -17,7 +18,8 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: epdiff fuzz [--subject S]... [--time SEC | --runs N] [--seed N] [-j N] [--out DIR]\n\n"
+    "usage: epdiff fuzz [--subject S]... [--time SEC | --runs N] [--seed N] [-j N] [--out DIR] "
+    "[--parallel]\n\n"
     "Generates programs, runs each natively and under every subject, and reports the signatures of "
     "divergences:\n"
     "each confirmed in fresh processes, shrunk, and saved as DIR/SUBJECT/SIGNATURE.epd.\n\n"
@@ -30,6 +32,10 @@ static const char help[] =
     "  --seed N        the seed (default 1)\n"
     "  -j N            workers (default: one a CPU)\n"
     "  --out DIR       where findings go (default findings)\n"
+    "  --parallel      programs with parallel blocks: their actors run free, and a run is a "
+    "violation when no\n"
+    "                  order of its calls explains it; excludes --no-shrink, --stop-at,\n"
+    "                  --contract, --strict-order and --metamorphic\n"
     "  --no-shrink     save findings as they were found\n"
     "  --contract C    exact (default), or late-error: an error may surface at a later call on the "
     "same epoll fd\n"
@@ -48,7 +54,9 @@ static const char help[] =
     "fractions with more than one thread, more than one process, a blocked wait that was woken, "
     "nested instances;\n"
     "and the share of epoll_ctl calls that the subjects deferred (measured on every 64th "
-    "program).\n\n"
+    "program).\n"
+    "With --parallel: programs, runs (parallel), violations, runs that the search could not "
+    "decide (unknown).\n\n"
     "exit status: 0 nothing diverged, 1 a divergence, 2 bad usage, 3 the harness could not do its "
     "work\n";
 
@@ -62,13 +70,22 @@ struct fuzz_command {
     uint64_t stop_at;             /* signatures; 0: no end by them */
     const char *folder;
     char found_by[64]; /* for the origin of findings */
-    bool shrink, verbose;
+    bool shrink, verbose, parallel;
     uint64_t start_ms, deadline_ms;
     pthread_mutex_t lock; /* of the counters */
     struct summary_counters counters;
     uint64_t status_ms;
     struct findings findings;
 };
+
+static int check_parallel(const struct fuzz_command *command)
+{
+    if (!command->shrink || command->stop_at) {
+        cli_error("fuzz", "--parallel excludes --no-shrink and --stop-at, expected none of them");
+        return STATUS_USAGE;
+    }
+    return free_check_options("fuzz", &command->cli);
+}
 
 static int parse_options(int argc, char **argv, struct fuzz_command *command, bool *ret_help)
 {
@@ -79,6 +96,7 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
                                             {"seed", required_argument, NULL, 'S'},
                                             {"out", required_argument, NULL, 'o'},
                                             {"no-shrink", no_argument, NULL, 'n'},
+                                            {"parallel", no_argument, NULL, 'p'},
                                             {"contract", required_argument, NULL, CLI_CONTRACT},
                                             {"strict-order", no_argument, NULL, CLI_STRICT_ORDER},
                                             {"metamorphic", no_argument, NULL, CLI_METAMORPHIC},
@@ -114,6 +132,9 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
         case 'n':
             command->shrink = false;
             break;
+        case 'p':
+            command->parallel = true;
+            break;
         case 'v':
             command->verbose = true;
             break;
@@ -129,6 +150,8 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
         cli_error("fuzz", "--time and --runs exclude each other, expected one of them");
         return STATUS_USAGE;
     }
+    if (status == STATUS_OK && command->parallel)
+        status = check_parallel(command);
     if (status == STATUS_OK && optind < argc) {
         cli_error("fuzz", "unexpected argument '%s', expected options only", argv[optind]);
         return STATUS_USAGE;
@@ -363,6 +386,16 @@ static int fuzz(struct fuzz_command *command)
     command->start_ms = executor_now_ms();
     if (!command->runs)
         command->deadline_ms = command->start_ms + command->seconds * 1000;
+    if (command->parallel) {
+        struct free_fuzz options = {.cli = &command->cli,
+                                    .jobs = jobs,
+                                    .runs = command->runs,
+                                    .seed = command->seed,
+                                    .deadline_ms = command->deadline_ms,
+                                    .folder = command->folder,
+                                    .verbose = command->verbose};
+        return free_fuzz(&options);
+    }
     int err = workers_run(&command->cli, jobs, fuzz_work, command, why);
     status_clear();
     /* Whatever ended the run: what was found so far is kept. */

@@ -447,6 +447,23 @@ int examine_confirm(struct examiner *examiner, const struct program *program, un
     return 0;
 }
 
+int examine_free(struct examiner *examiner, const struct program *program, int subject,
+                 const struct trace **ret_trace, struct history_verdict *ret_verdict, char *ret_why)
+{
+    struct executor *executor =
+        subject == EXAMINE_NATIVE ? examiner->native : examiner->executors[subject];
+
+    assert(executor); /* nothing runs under the model */
+    int err = executor_run(executor, program, 0, examiner->quick_trace, ret_why);
+    if (err)
+        return err;
+    err = history_judge(examiner->quick_trace, examiner->facts, 0, ret_verdict);
+    if (err)
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+    *ret_trace = examiner->quick_trace;
+    return err;
+}
+
 static bool lists(const struct trace *trace, const struct trace_snapshot *snapshot, uint64_t data)
 {
     for (unsigned i = 0; snapshot && i < snapshot->nitems; i++) {

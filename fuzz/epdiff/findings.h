@@ -59,6 +59,13 @@ unsigned findings_count_confirmed(struct findings *findings);
  * learns it at the end of a night. Returns 0 or a negative errno. */
 int findings_check_folder(const char *folder);
 
+/* DIR/SUBJECT, the folder of a subject's findings. */
+void findings_subject_folder(const struct subject *subject, const char *folder, char *ret_path,
+                             size_t size);
+
+/* Makes DIR and DIR/SUBJECT unless they are there. Returns 0 or a negative errno. */
+int findings_make_folders(const struct subject *subject, const char *folder);
+
 /* The file of a finding: DIR/SUBJECT/SIGNATURE.epd. Returns 0, or -ENAMETOOLONG. */
 int finding_path(const struct finding *finding, const struct subject *subject, const char *folder,
                  char *ret_path, size_t size);
