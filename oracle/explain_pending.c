@@ -112,7 +112,9 @@ static enum hazard hazard_of_target_door(const struct inquiry *inquiry)
         return HAZARD_B2;
     if (inquiry->target.alive)
         return HAZARD_B4;
-    return find_pin(inquiry) >= 0 ? HAZARD_B14 : HAZARD_B1;
+    if (find_pin(inquiry) < 0)
+        return HAZARD_B1;
+    return inquiry->ctl.op == EPOLL_CTL_DEL ? HAZARD_B14 : HAZARD_B4;
 }
 
 /* What was left of a number: `what` is the thing that it named. */
@@ -172,8 +174,10 @@ bool explain_target_door(struct inquiry *inquiry)
         text_append(&inquiry->text, " closed");
     }
     text_append(&inquiry->text, ". ");
-    if (hazard == HAZARD_B14) {
-        say_step(inquiry, "The", (unsigned)find_pin(inquiry));
+    int pin = (hazard == HAZARD_B4 || hazard == HAZARD_B14) && !door->alive ? find_pin(inquiry)
+                                                                            : INQUIRY_NONE;
+    if (pin >= 0) {
+        say_step(inquiry, "The", (unsigned)pin);
         text_append(&inquiry->text, " sleeps on the file and so keeps it open. ");
     }
     say_fate_of_number(inquiry, door, inquiry->ctl.number, "file");
