@@ -457,6 +457,42 @@ bool explain_overtaken(struct inquiry *inquiry)
     return true;
 }
 
+/*
+ * D10 within one instance: a later call, by another number of it, has registered the file already.
+ * The subject takes the kernel's EEXIST or ENOENT for an invitation to do something else, and that
+ * fails in its own way.
+ */
+bool explain_failed_repair(struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+
+    if (!inquiry->flush_failed || !story->witnessed || inquiry->culprit < 0)
+        return false;
+    int failed =
+        deeds_find_failure(story, inquiry->step, inquiry_step(inquiry, inquiry->observer)->actor,
+                           inquiry->subject_err);
+    if (failed < 0 || !story->deeds[failed].repaired ||
+        story->deeds[failed].ctl != inquiry->culprit)
+        return false;
+    const struct deed *own = &story->deeds[failed];
+    for (int i = 0; i < failed; i++) {
+        const struct deed *deed = &story->deeds[i];
+        if (deed->err != 0 || deed->ctl <= inquiry->culprit || deed->number != own->number ||
+            !file_key_equal(deed->instance, own->instance) ||
+            !file_key_equal(deed->file, own->file))
+            continue;
+        give(inquiry, HAZARD_D10);
+        say_step(inquiry, "The", (unsigned)inquiry->culprit);
+        text_append(&inquiry->text, " had not reached the kernel when");
+        say_step(inquiry, " the", (unsigned)deed->ctl);
+        text_append(&inquiry->text, " by another number of the instance did; it is then carried out"
+                                    " as another operation, which the kernel refuses");
+        say_consequence(inquiry);
+        return true;
+    }
+    return false;
+}
+
 static bool is_exclusive(const struct inquiry *inquiry, unsigned step)
 {
     int64_t events = inquiry_step(inquiry, step)->args[3];

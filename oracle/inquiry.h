@@ -81,7 +81,8 @@ explain_rule explain_handler, explain_handler_result, explain_exec, explain_proc
     explain_thread_end, explain_table;
 /* explain_pending.c */
 explain_rule explain_handoff, explain_target_door, explain_epfd_door, explain_fork, explain_process,
-    explain_indirect, explain_thread, explain_overtaken, explain_exclusive, explain_readiness;
+    explain_indirect, explain_thread, explain_overtaken, explain_failed_repair, explain_exclusive,
+    explain_readiness;
 
 /* Writes "the ADD of step 3" with `article`, and cites the step. */
 void say_step(struct inquiry *inquiry, const char *article, unsigned step);
