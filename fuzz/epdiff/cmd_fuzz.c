@@ -275,6 +275,7 @@ static int fuzz_program(struct fuzz_command *command, struct worker *worker, uin
         struct examination examination = {.result = EXAMINED_EQUAL};
         err = examine_quick(worker->examiner, program, s, &examination, ret_why);
         suspicious[s] = examination.result != EXAMINED_EQUAL;
+        results.beyond += examination.beyond;
     }
     for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
         if (suspicious[s])

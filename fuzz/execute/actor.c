@@ -178,7 +178,7 @@ void actor_run(struct wire *wire, unsigned actor)
             pthread_exit(NULL);
         if (self->first == WIRE_ORDER_RESET)
             actor_reset_process();
-        if (self->first < WIRE_ORDER_QUIT && wire->program.steps[self->first].block)
+        if (self->first < PROGRAM_STEPS_MAX && wire->program.steps[self->first].block)
             enter_block(wire, actor, self->first);
         /* The controller takes the rest of an order back if a step of it falls asleep. */
         for (unsigned i = self->first; i <= raw_load(&self->last); i++) {

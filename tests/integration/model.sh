@@ -10,7 +10,7 @@ blocks=$(grep -l '^parallel {' "$SOURCE"/corpus/regress/*.epd | wc -l)
 says out " skipped=$blocks "
 
 run_tool 0 fuzz --subject model --runs 3000 --seed 11
-says out '^programs=3000 divergent=0 signatures=0 unstable=[0-9] order=0 .* subjects=model$'
+says out '^programs=3000 divergent=0 signatures=0 unstable=[0-9] order=0 beyond=0 .* subjects=model$'
 
 run_tool 0 subjects
 says out '^model +yes: of several waiters the (last|first) to sleep is woken first'
