@@ -2,7 +2,7 @@
  * The operations. Each function makes its call through libc, as a user's program would, and writes
  * down what came of it: errno is read before anything else can change it.
  */
-#include "fuzz/execute/ops.h"
+#include "fuzz/execute/ops_inside.h"
 #include "fuzz/execute/raw.h"
 
 #include <fcntl.h>
@@ -34,48 +34,17 @@ static pthread_t threads[PROGRAM_ACTORS_MAX];
 /* An address that no process maps: the page at the bottom is never given out. */
 static void *const bad_pointer = (void *)16;
 
-static int arg_fd(const struct call *call, unsigned index)
-{
-    int64_t value = call->step->args[index];
-    return call->step->tags[index] == TAG_SLOT ? call->wire->slots[value] : (int)value;
-}
-
-/* Writes down what a call returned. The first thing that a function does after its call. */
-static void returned(struct call *call, int64_t ret)
-{
-    call->result->err = errno;
-    call->result->ret = ret;
-}
-
-static void bind_fds(struct call *call, int first, int second)
-{
-    const struct op_info *op = &op_table[call->step->op];
-    int fds[PROGRAM_OUTS_MAX] = {first, second};
-
-    for (unsigned i = 0; i < op->nouts; i++) {
-        call->result->fds[i] = fds[i];
-        call->wire->slots[call->step->outs[i]] = fds[i];
-    }
-}
-
-/* A call whose result is the new descriptor. */
-static void returned_fd(struct call *call, int fd)
-{
-    returned(call, fd);
-    bind_fds(call, fd, -1);
-}
-
-static void op_run_EPOLL_CREATE(struct call *call)
+void op_run_EPOLL_CREATE(struct call *call)
 {
     returned_fd(call, epoll_create((int)call->step->args[0]));
 }
 
-static void op_run_EPOLL_CREATE1(struct call *call)
+void op_run_EPOLL_CREATE1(struct call *call)
 {
     returned_fd(call, epoll_create1((int)call->step->args[0]));
 }
 
-static void op_run_EPOLL_CTL(struct call *call)
+void op_run_EPOLL_CTL(struct call *call)
 {
     int64_t mask = call->step->args[3];
     struct epoll_event event = {.events = (uint32_t)mask, .data.u64 = step_number(call->index)};
@@ -114,18 +83,7 @@ static void returned_events(struct call *call, int ret, const struct epoll_event
     call->result->nevents = count;
 }
 
-static const sigset_t *signal_mask(sigset_t *room, int64_t which)
-{
-    if (which == SIGMASK_NULL)
-        return NULL;
-    if (which == SIGMASK_FULL)
-        sigfillset(room);
-    else
-        sigemptyset(room);
-    return room;
-}
-
-static void op_run_EPOLL_WAIT(struct call *call)
+void op_run_EPOLL_WAIT(struct call *call)
 {
     const int64_t *args = call->step->args;
     struct epoll_event events[PROGRAM_EVENTS_MAX];
@@ -134,7 +92,7 @@ static void op_run_EPOLL_WAIT(struct call *call)
     returned_events(call, epoll_wait(arg_fd(call, 0), buffer, (int)args[1], (int)args[2]), events);
 }
 
-static void op_run_EPOLL_PWAIT(struct call *call)
+void op_run_EPOLL_PWAIT(struct call *call)
 {
     const int64_t *args = call->step->args;
     struct epoll_event events[PROGRAM_EVENTS_MAX];
@@ -146,7 +104,7 @@ static void op_run_EPOLL_PWAIT(struct call *call)
                     events);
 }
 
-static void op_run_EPOLL_PWAIT2(struct call *call)
+void op_run_EPOLL_PWAIT2(struct call *call)
 {
     const int64_t *args = call->step->args;
     struct epoll_event events[PROGRAM_EVENTS_MAX];
@@ -167,7 +125,7 @@ static void op_run_EPOLL_PWAIT2(struct call *call)
                     events);
 }
 
-static void op_run_POLL(struct call *call)
+void op_run_POLL(struct call *call)
 {
     struct pollfd entry = {.fd = arg_fd(call, 0), .events = (short)call->step->args[1]};
 
@@ -175,7 +133,7 @@ static void op_run_POLL(struct call *call)
     call->result->digest = (uint16_t)entry.revents;
 }
 
-static void op_run_SELECT(struct call *call)
+void op_run_SELECT(struct call *call)
 {
     int fd = arg_fd(call, 0);
     int64_t milliseconds = call->step->args[1];
@@ -193,12 +151,12 @@ static void op_run_SELECT(struct call *call)
         call->result->digest = FD_ISSET(fd, &set) ? 1 : 0;
 }
 
-static void op_run_CLOSE(struct call *call)
+void op_run_CLOSE(struct call *call)
 {
     returned(call, close(arg_fd(call, 0)));
 }
 
-static void op_run_CLOSE_RANGE(struct call *call)
+void op_run_CLOSE_RANGE(struct call *call)
 {
     unsigned first = (unsigned)arg_fd(call, 0);
     unsigned last = (unsigned)arg_fd(call, 1);
@@ -206,7 +164,7 @@ static void op_run_CLOSE_RANGE(struct call *call)
     returned(call, close_range(first, last, (int)call->step->args[2]));
 }
 
-static void op_run_FCLOSE(struct call *call)
+void op_run_FCLOSE(struct call *call)
 {
     int fd = arg_fd(call, 0);
     long flags = raw_syscall3(SYS_fcntl, fd, F_GETFL, 0);
@@ -220,27 +178,27 @@ static void op_run_FCLOSE(struct call *call)
     returned(call, fclose(file));
 }
 
-static void op_run_SYSCALL(struct call *call)
+void op_run_SYSCALL(struct call *call)
 {
     returned(call, syscall((long)call->step->args[0], arg_fd(call, 1)));
 }
 
-static void op_run_DUP(struct call *call)
+void op_run_DUP(struct call *call)
 {
     returned_fd(call, dup(arg_fd(call, 0)));
 }
 
-static void op_run_DUP2(struct call *call)
+void op_run_DUP2(struct call *call)
 {
     returned_fd(call, dup2(arg_fd(call, 0), arg_fd(call, 1)));
 }
 
-static void op_run_DUP3(struct call *call)
+void op_run_DUP3(struct call *call)
 {
     returned_fd(call, dup3(arg_fd(call, 0), arg_fd(call, 1), (int)call->step->args[2]));
 }
 
-static void op_run_FCNTL(struct call *call)
+void op_run_FCNTL(struct call *call)
 {
     returned_fd(call, fcntl(arg_fd(call, 0), (int)call->step->args[1], (int)call->step->args[2]));
 }
@@ -251,30 +209,30 @@ static void returned_pair(struct call *call, int ret, const int fds[2])
     bind_fds(call, ret == 0 ? fds[0] : -1, ret == 0 ? fds[1] : -1);
 }
 
-static void op_run_PIPE2(struct call *call)
+void op_run_PIPE2(struct call *call)
 {
     int fds[2] = {-1, -1};
     returned_pair(call, pipe2(fds, (int)call->step->args[0]), fds);
 }
 
-static void op_run_SOCKETPAIR(struct call *call)
+void op_run_SOCKETPAIR(struct call *call)
 {
     int fds[2] = {-1, -1};
     returned_pair(call, socketpair(AF_UNIX, (int)call->step->args[0], 0, fds), fds);
 }
 
-static void op_run_EVENTFD(struct call *call)
+void op_run_EVENTFD(struct call *call)
 {
     returned_fd(call, eventfd((unsigned)call->step->args[0], (int)call->step->args[1]));
 }
 
-static void op_run_OPEN(struct call *call)
+void op_run_OPEN(struct call *call)
 {
     const char *path = call->step->args[0] == PATH_EXE ? "/proc/self/exe" : "/dev/null";
     returned_fd(call, open(path, (int)call->step->args[1]));
 }
 
-static void op_run_MEMFD_CREATE(struct call *call)
+void op_run_MEMFD_CREATE(struct call *call)
 {
     returned_fd(call, memfd_create("epdiff", (unsigned)call->step->args[0]));
 }
@@ -283,32 +241,42 @@ static void op_run_MEMFD_CREATE(struct call *call)
  * clears what is, page by page, for each thread that starts. */
 static char io_rooms[PROGRAM_ACTORS_MAX][PROGRAM_IO_MAX];
 
-static void op_run_READ(struct call *call)
+char *op_bytes_to_write(const struct call *call, size_t count)
+{
+    char *bytes = io_rooms[call->step->actor];
+    uint64_t one = 1;
+
+    memset(bytes, 0, count);
+    memcpy(bytes, &one, sizeof(one));
+    return bytes;
+}
+
+void op_run_READ(struct call *call)
 {
     char *bytes = io_rooms[call->step->actor];
     ssize_t ret = read(arg_fd(call, 0), bytes, (size_t)call->step->args[1]);
 
     returned(call, ret);
-    if (ret > 0)
-        call->result->digest = XXH3_64bits(bytes, (size_t)ret);
+    if (ret <= 0)
+        return;
+    size_t length = op_strip_chance(arg_fd(call, 0), bytes, (size_t)ret);
+    call->result->digest = XXH3_64bits(bytes, length);
 }
 
-static void op_run_WRITE(struct call *call)
+void op_run_WRITE(struct call *call)
 {
-    char *bytes = io_rooms[call->step->actor];
-    uint64_t one = 1;
+    size_t count = (size_t)call->step->args[1];
+    const char *bytes = op_bytes_to_write(call, count);
 
-    memset(bytes, 0, (size_t)call->step->args[1]);
-    memcpy(bytes, &one, sizeof(one));
-    returned(call, write(arg_fd(call, 0), bytes, (size_t)call->step->args[1]));
+    returned(call, write(arg_fd(call, 0), bytes, count));
 }
 
-static void op_run_SHUTDOWN(struct call *call)
+void op_run_SHUTDOWN(struct call *call)
 {
     returned(call, shutdown(arg_fd(call, 0), (int)call->step->args[1]));
 }
 
-static void op_run_FORK(struct call *call)
+void op_run_FORK(struct call *call)
 {
     struct wire *wire = call->wire;
     unsigned child = call->step->outs[0];
@@ -324,17 +292,17 @@ static void op_run_FORK(struct call *call)
         __atomic_store_n(&wire->actors[child].pid, pid, __ATOMIC_RELEASE);
 }
 
-static void op_run_EXIT(struct call *call)
+void op_run_EXIT(struct call *call)
 {
     exit((int)call->step->args[0]);
 }
 
-static void op_run_UNDERSCORE_EXIT(struct call *call)
+void op_run_UNDERSCORE_EXIT(struct call *call)
 {
     _exit((int)call->step->args[0]);
 }
 
-static void op_run_WAITPID(struct call *call)
+void op_run_WAITPID(struct call *call)
 {
     int32_t pid = call->wire->actors[call->step->args[0]].pid;
     int status = 0;
@@ -363,7 +331,7 @@ static void *thread_main(void *argument)
     actor_run(start->wire, start->actor);
 }
 
-static void op_run_PTHREAD_CREATE(struct call *call)
+void op_run_PTHREAD_CREATE(struct call *call)
 {
     unsigned actor = call->step->outs[0];
     pthread_attr_t attributes;
@@ -382,13 +350,13 @@ static void op_run_PTHREAD_CREATE(struct call *call)
     pthread_attr_destroy(&attributes);
 }
 
-static void op_run_PTHREAD_EXIT(struct call *call)
+void op_run_PTHREAD_EXIT(struct call *call)
 {
     (void)call;
     pthread_exit(NULL);
 }
 
-static void op_run_PTHREAD_JOIN(struct call *call)
+void op_run_PTHREAD_JOIN(struct call *call)
 {
     struct wire_actor *self = &call->wire->actors[call->step->actor];
     unsigned actor = (unsigned)call->step->args[0];
@@ -422,6 +390,7 @@ void actor_reset_process(void)
         threads[i] = 0;
     }
     raw_syscall3(SYS_close_range, 3, UINT32_MAX, 0);
+    op_reset_files();
     actor_enter_process();
 }
 

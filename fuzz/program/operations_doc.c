@@ -17,6 +17,9 @@ static const char *const group_titles[GROUPS] = {
     [GROUP_FILES] = "Files that epoll refuses",
     [GROUP_FORK] = "Processes",
     [GROUP_THREADS] = "Threads",
+    [GROUP_RIGHTS] = "Descriptors sent over sockets",
+    [GROUP_SPECIAL] = "Timers, signals and watches as files",
+    [GROUP_TABLE] = "The table of descriptors",
 };
 
 /* Argument kinds are constants in C and parameters on the page: EPFD is epfd. */
@@ -51,7 +54,7 @@ static void write_blocking(const struct op_info *op, FILE *out)
     case BLOCK_TIMEOUT:
         fputs("if `", out);
         write_kind(op->args[op->block_arg], out);
-        fputs(op->args[op->block_arg] == ARG_TIMESPEC ? "` is NULL" : "` is negative", out);
+        fputs(op->args[op->block_arg] == ARG_TIMEOUT ? "` is negative" : "` is NULL", out);
         break;
     case BLOCK_OPTION:
         fputs("unless `", out);
