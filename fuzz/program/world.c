@@ -216,7 +216,7 @@ static struct world_outcome predict_dup(const struct world *world, const struct 
     if (world_file_of_arg(world, step, 0) == WORLD_FILE_NONE)
         return world_fail(EBADF);
     int from = step->op == OP_FCNTL ? (int)step->args[2] : 0;
-    if (from < 0 || from >= world->processes[process].limit)
+    if (step->op == OP_FCNTL && (from < 0 || from >= world->processes[process].limit))
         return world_fail(EINVAL);
     int number = world_lowest_free(world, process, from);
     if (number < 0)
