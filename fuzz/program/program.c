@@ -354,7 +354,7 @@ const char *step_check_arg(const struct program *program, const struct step *ste
     if (tag == TAG_ACTOR || info->shape == ARG_SHAPE_ACTOR) {
         if (tag != TAG_ACTOR || info->shape != ARG_SHAPE_ACTOR)
             return "an actor stands where none can, or is missing";
-        if (value < 0 || value >= (int64_t)actors_born)
+        if (value < (kind == ARG_ACTOR ? 0 : 1) || value >= (int64_t)actors_born)
             return "an actor is used before it is bound";
         return program_actor_fits(program, (unsigned)value, kind)
                    ? NULL

@@ -165,6 +165,27 @@ static const struct {
 };
 
 /* Twice in each order, in one process where a run can be followed by another. */
+static bool has_case(enum op_id op)
+{
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (unsigned line = 0; line < cases[i].nlines; line++) {
+            const char *call = strstr(cases[i].lines[line].call, op_table[op].text);
+            if (call && call[-1] == ' ' && call[strlen(op_table[op].text)] == '(')
+                return true;
+        }
+    }
+    return false;
+}
+
+static void test_every_operation_is_here(void **state)
+{
+    (void)state;
+    for (unsigned op = 0; op < OPS; op++) {
+        if (op_table[op].weight == 0 && !has_case(op))
+            fail_msg("no case runs %s", op_table[op].text);
+    }
+}
+
 static void test_every_case(void **state)
 {
     struct executor *executor = start("native", 0);
@@ -247,6 +268,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_case),
+        cmocka_unit_test(test_every_operation_is_here),
         cmocka_unit_test(test_traces_repeat),
         cmocka_unit_test(test_calls_that_sleep),
         cmocka_unit_test(test_nothing_is_left_to_the_next_run),
