@@ -127,6 +127,8 @@ void model_call_PTHREAD_EXIT(struct model *model)
     unsigned index = model->step->actor;
     unsigned process = (unsigned)model_self(model)->process;
 
+    if (model_lowest_free(model, index, 0) < 0)
+        model_beyond(model, "pthread_exit, for which libc opens a library, without a free number");
     model->report->fate = MODEL_DIED;
     end_actor(model, index);
     for (unsigned i = 0; i < model->program->nactors; i++) {

@@ -161,7 +161,9 @@ static enum model_io send_bytes(struct model *model, int file, struct model_tran
 
     if (urgent && state->inet && state->kind == FILE_SOCKET)
         return model_tcp_send(model, file, transfer, true);
-    if (urgent && !state->inet && (state->datagram || !model->facts->unix_oob)) {
+    /* Where Unix sockets have urgent data, there is one byte of it at least. */
+    if (urgent && !state->inet &&
+        (state->datagram || !model->facts->unix_oob || transfer->count == 0)) {
         transfer->err = EOPNOTSUPP;
         return IO_ERROR;
     }
