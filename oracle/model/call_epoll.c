@@ -103,6 +103,7 @@ static void look(struct model *model, int file, uint32_t mask, bool selects)
     if (found == 0 && step_may_block(model->step)) {
         struct model_actor *self = model_sleep(model, SLEEP_POLL, file);
         self->mask = mask;
+        self->count = model_arg_number(model, 0);
         self->done = selects;
         return;
     }

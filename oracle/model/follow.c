@@ -247,6 +247,7 @@ static void copy_before(const struct trace *observed, unsigned k, struct trace *
             continue;
         memset(step, 0, sizeof(*step));
         memset(step->fds, -1, sizeof(step->fds));
+        step->handled_at = TRACE_NEVER;
         step->state = STEP_BLOCKED;
         step->blocked = true;
         step->completed_at = TRACE_NEVER;
@@ -269,6 +270,7 @@ static void write_return(const struct model_return *back, unsigned k, struct tra
     bool blocked = step->blocked;
 
     memset(step, 0, sizeof(*step));
+    step->handled_at = TRACE_NEVER;
     step->state = STEP_DONE;
     step->blocked = blocked;
     step->completed_at = (int16_t)k;

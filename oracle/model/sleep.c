@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 /* Where who sleeps stands in the wait queue: see the kinds of waiting in the kernel's own calls. */
@@ -103,7 +104,9 @@ static bool resume_wait(struct model *model, struct model_actor *actor)
 
 static bool resume_poll(struct model *model, struct model_actor *actor)
 {
-    uint32_t found = model_poll(model, actor->file, actor->mask, 0) & actor->mask;
+    /* do_pollfd and do_select look the number up again, on the wait queue of the old file. */
+    int file = model_table_of(model, (unsigned)(actor - model->actors))->files[actor->count];
+    uint32_t found = file < 0 ? POLLNVAL : model_poll(model, file, actor->mask, 0) & actor->mask;
 
     if (found == 0)
         return false;

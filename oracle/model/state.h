@@ -150,7 +150,7 @@ struct model_actor {
     int16_t actor;  /* SLEEP_ACTOR */
     uint32_t mask;  /* SLEEP_POLL */
     int32_t place;  /* on the wait queue */
-    int64_t count;  /* bytes, or room for events */
+    int64_t count;  /* bytes, room for events, or the number that is polled */
     int64_t done;   /* SLEEP_WRITE */
 };
 
