@@ -130,7 +130,7 @@ void op_run_SETSOCKOPT(struct call *call)
     int value = (int)call->step->args[2];
 
     call_returned(call, setsockopt(call_fd(call, 0), SOL_SOCKET, (int)call->step->args[1], &value,
-                              sizeof(value)));
+                                   sizeof(value)));
 }
 
 /* A message of one byte that has room for one descriptor. */

@@ -77,7 +77,7 @@ enum op_effect {
     EFFECT_EXEC,
     EFFECT_SPAWN, /* binds the actor of a new process, in a new program */
     EFFECT_SIGACTION,
-    EFFECT_SIGNAL, /* a signal to an actor, who handles it */
+    EFFECT_SIGNAL,  /* a signal to an actor, who handles it */
     EFFECT_SEND_FD, /* the description that argument 1 names goes over socket argument 0 */
     EFFECT_RECV_FD, /* out 0 is a number of what came over socket argument 0 */
     EFFECT_SETFD,   /* sets the close-on-exec flag of argument 0 */
@@ -201,6 +201,8 @@ struct step {
     uint8_t tags[PROGRAM_ARGS_MAX]; /* enum arg_tag */
     int64_t args[PROGRAM_ARGS_MAX];
     uint32_t line; /* of the text it came from, 0 if it came from elsewhere */
+    /* The parallel block it stands in, 0 for none. Blocks are contiguous and count from 1 on. */
+    uint8_t block;
 };
 
 struct program_slot {

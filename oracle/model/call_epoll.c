@@ -31,8 +31,8 @@ static int check_wait(struct model *model, int instance, int64_t room)
     return bad_room || model->files[instance].kind != FILE_EPOLL ? EINVAL : 0;
 }
 
-/* SIGUSR2 is pending for good while it is blocked; a wait that unblocks it is interrupted, or starts
- * anew, and takes it. */
+/* SIGUSR2 is pending for good while it is blocked; a wait that unblocks it is interrupted, or
+ * starts anew, and takes it. */
 void model_mask_signals(struct model *model, int64_t mask)
 {
     struct model_actor *self = model_self(model);

@@ -290,8 +290,7 @@ void model_call_FCNTL(struct model *model)
     else if (from < 0 || from >= model_limit(model))
         model_fail_open(model, EINVAL);
     else
-        dup_from(model, file, MISTAKE(DUP_FROM_ZERO) ? 0 : (int)from,
-                 command == F_DUPFD_CLOEXEC);
+        dup_from(model, file, MISTAKE(DUP_FROM_ZERO) ? 0 : (int)from, command == F_DUPFD_CLOEXEC);
 }
 
 static void dup_over(struct model *model, bool cloexec)

@@ -184,8 +184,13 @@ static int advance(struct follow *follow, unsigned k)
     follow->next->count = 0;
     for (unsigned i = 0; i < follow->now->count; i++) {
         struct model_tape tape;
+        unsigned tapes = 0;
         model_tape_init(&tape);
         do {
+            if (++tapes > MODEL_TAPES_MAX) {
+                follow->verdict->beyond = "more orders in which actors could go on than are tried";
+                return -EDOM;
+            }
             model_copy(follow->scratch, follow->now->models[i]);
             model_step(follow->scratch, k, &tape, &follow->report);
             if (follow->report.beyond) {
@@ -234,6 +239,14 @@ static bool tables_match(struct follow *follow)
 
 /* --- The run that the model would have instead --- */
 
+static void clear_step(struct trace_step *step)
+{
+    memset(step, 0, sizeof(*step));
+    memset(step->fds, -1, sizeof(step->fds));
+    step->completed_at = TRACE_NEVER;
+    step->handled_at = TRACE_NEVER;
+}
+
 static void copy_before(const struct trace *observed, unsigned k, struct trace *trace)
 {
     trace_reset(trace, observed->program);
@@ -245,12 +258,9 @@ static void copy_before(const struct trace *observed, unsigned k, struct trace *
                       (step->state == STEP_DONE && step->completed_at >= (int)k);
         if (!asleep)
             continue;
-        memset(step, 0, sizeof(*step));
-        memset(step->fds, -1, sizeof(step->fds));
-        step->handled_at = TRACE_NEVER;
+        clear_step(step);
         step->state = STEP_BLOCKED;
         step->blocked = true;
-        step->completed_at = TRACE_NEVER;
     }
     for (unsigned i = 0; i < observed->nsnapshots; i++) {
         const struct trace_snapshot *list = &observed->snapshots[i];
@@ -269,8 +279,7 @@ static void write_return(const struct model_return *back, unsigned k, struct tra
 {
     bool blocked = step->blocked;
 
-    memset(step, 0, sizeof(*step));
-    step->handled_at = TRACE_NEVER;
+    clear_step(step);
     step->state = STEP_DONE;
     step->blocked = blocked;
     step->completed_at = (int16_t)k;
@@ -287,8 +296,7 @@ static void write_step(const struct model *model, const struct model_report *rep
 {
     struct trace_step *own = &trace->steps[k];
 
-    memset(own->fds, -1, sizeof(own->fds));
-    own->completed_at = TRACE_NEVER;
+    clear_step(own);
     own->blocked = report->fate == MODEL_ASLEEP;
     own->state = (uint8_t)(report->fate == MODEL_ASLEEP    ? STEP_BLOCKED
                            : report->fate == MODEL_SKIPPED ? STEP_SKIPPED

@@ -17,7 +17,8 @@ enum model_io model_tcp_send(struct model *model, int file, struct model_transfe
                              bool urgent);
 extern const struct model_kind model_kind_listener; /* listener.c */
 int model_listener_shutdown(struct model *model, int file, int64_t how);
-/* A connection to a listener, which it has yet to accept. Returns the client's end or MODEL_NONE. */
+/* A connection to a listener, which it has yet to accept. Returns the client's end or MODEL_NONE.
+ */
 int model_listener_connect(struct model *model, int listener, bool nonblock);
 /* The oldest connection becomes the out of `step`; the caller has the listener's reference. Returns
  * MODEL_NONE if there is none. */

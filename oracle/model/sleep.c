@@ -102,11 +102,12 @@ static bool resume_wait(struct model *model, struct model_actor *actor)
     return true;
 }
 
+/* Each pass of poll and select looks the number up anew: it may be closed, or another file's. */
 static bool resume_poll(struct model *model, struct model_actor *actor)
 {
-    /* do_pollfd and do_select look the number up again, on the wait queue of the old file. */
-    int file = model_table_of(model, (unsigned)(actor - model->actors))->files[actor->count];
-    uint32_t found = file < 0 ? POLLNVAL : model_poll(model, file, actor->mask, 0) & actor->mask;
+    int file = model->tables[actor->table].files[actor->count];
+    uint32_t found =
+        file < 0 ? (uint32_t)POLLNVAL : model_poll(model, file, actor->mask, 0) & actor->mask;
 
     if (found == 0)
         return false;

@@ -29,7 +29,7 @@ enum {
     MODEL_NESTS_MAX = 4,       /* EP_MAX_NESTS of fs/eventpoll.c */
     MODEL_TABLE_SURE = 64, /* NR_OPEN_DEFAULT: numbers that every descriptor table has room for */
     MODEL_NONE = -1,
-    MODEL_RESERVED = -2,    /* in a descriptor table: a number that a call will bind, or give back */
+    MODEL_RESERVED = -2, /* in a descriptor table: a number that a call will bind, or give back */
     MODEL_NUMBERS_MAX = 1024, /* RLIMIT_NOFILE of the processes that run a program */
     MODEL_STREAM_MAX = 16384, /* bytes under way in a TCP connection: far from its windows */
 };
@@ -94,7 +94,7 @@ struct model_file {
     uint32_t charged;       /* socket: sk_wmem_alloc of what it sent and nobody has read */
     uint32_t available;     /* TCP socket: bytes to be read */
     uint32_t urgent_at;
-    uint64_t count;         /* eventfd, timerfd: the counter; executable: the position */
+    uint64_t count; /* eventfd, timerfd: the counter; executable: the position */
 };
 
 /* An entry of an interest list. */
@@ -119,13 +119,13 @@ struct model_table {
 
 enum model_sleep {
     SLEEP_NONE,
-    SLEEP_WAIT,  /* epoll_wait on instance `file` */
-    SLEEP_POLL,  /* poll or select of `file` for `mask` */
-    SLEEP_READ,  /* read of `file`, `count` bytes */
-    SLEEP_WRITE, /* write to `file`, `done` of `count` bytes written */
+    SLEEP_WAIT,    /* epoll_wait on instance `file` */
+    SLEEP_POLL,    /* poll or select of `file` for `mask` */
+    SLEEP_READ,    /* read of `file`, `count` bytes */
+    SLEEP_WRITE,   /* write to `file`, `done` of `count` bytes written */
     SLEEP_ACCEPT,  /* accept4 on listener `file`, with `number` reserved */
     SLEEP_RECV_FD, /* recvmsg on socket `file` */
-    SLEEP_ACTOR, /* waitpid or pthread_join of `actor` */
+    SLEEP_ACTOR,   /* waitpid or pthread_join of `actor` */
 };
 
 struct model_actor {
@@ -160,7 +160,7 @@ struct model_process {
     bool reaped;
     bool signaled; /* `status` is the signal that ended it */
     int8_t parent; /* process whose child it is; MODEL_NONE once that has ended */
-    int16_t limit;                          /* RLIMIT_NOFILE */
+    int16_t limit; /* RLIMIT_NOFILE */
     uint64_t streams[PROGRAM_FD_LIMIT / 64]; /* numbers that have a directory stream */
     int16_t ended_at;
     int16_t status;
@@ -169,17 +169,17 @@ struct model_process {
 struct model {
     const struct program *program;
     const struct model_facts *facts;
-    struct model_tape *tape;         /* of the step in progress */
-    struct model_report *report;     /* of the step in progress */
-    const struct step *step;         /* in progress */
-    unsigned index;                  /* its number, from 0 */
-    unsigned atomic;                 /* > 0: nobody can run in between */
-    unsigned turns;                  /* woken in this step so far */
-    unsigned current;                /* the actor whose call goes on now */
+    struct model_tape *tape;     /* of the step in progress */
+    struct model_report *report; /* of the step in progress */
+    const struct step *step;     /* in progress */
+    unsigned index;              /* its number, from 0 */
+    unsigned atomic;             /* > 0: nobody can run in between */
+    unsigned turns;              /* woken in this step so far */
+    unsigned current;            /* the actor whose call goes on now */
     unsigned nlanded;
     int16_t landed[PROGRAM_STEPS_MAX]; /* files that messages held, until the call is over */
-    int32_t front, back;             /* next places at the head and the tail of wait queues */
-    int32_t ready_front, ready_back; /* next places of ready lists */
+    int32_t front, back;               /* next places at the head and the tail of wait queues */
+    int32_t ready_front, ready_back;   /* next places of ready lists */
     unsigned nfiles, nitems, ntables;
     int16_t free_piece;
     int16_t npieces;                  /* ever used */

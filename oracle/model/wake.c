@@ -59,7 +59,8 @@ static bool next_entry(const struct model *model, int queue, int32_t place, stru
 
     for (unsigned i = 0; i < model->nitems; i++) {
         const struct model_item *item = &model->items[i];
-        if (queue_of(model, item->file, item->process) != queue || item->place <= place || (found && item->place > ret_entry->place))
+        if (queue_of(model, item->file, item->process) != queue || item->place <= place ||
+            (found && item->place > ret_entry->place))
             continue;
         *ret_entry = (struct entry){.place = item->place, .item = (int)i, .actor = MODEL_NONE};
         found = true;
