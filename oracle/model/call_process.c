@@ -25,7 +25,10 @@ static int copy_table(struct model *model, int from)
 
     *table = model->tables[from];
     table->users = 1;
+    /* What a call in progress has reserved stays with the old table: dup_fd. */
     for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+        if (table->files[number] == MODEL_RESERVED)
+            model_uninstall(table, number);
         if (table->files[number] != MODEL_NONE)
             model_ref(model, table->files[number]);
     }
@@ -43,6 +46,9 @@ void model_call_FORK(struct model *model)
     actor->process = (int8_t)child;
     model->processes[child].born = model->processes[child].alive = true;
     model->processes[child].parent = self->process;
+    model->processes[child].limit = model->processes[self->process].limit;
+    memcpy(model->processes[child].streams, model->processes[self->process].streams,
+           sizeof(model->processes[child].streams));
     model_return_value(model, 0);
 }
 
@@ -121,6 +127,8 @@ void model_call_PTHREAD_EXIT(struct model *model)
     unsigned index = model->step->actor;
     unsigned process = (unsigned)model_self(model)->process;
 
+    if (model_lowest_free(model, index, 0) < 0)
+        model_beyond(model, "pthread_exit, for which libc opens a library, without a free number");
     model->report->fate = MODEL_DIED;
     end_actor(model, index);
     for (unsigned i = 0; i < model->program->nactors; i++) {
@@ -130,6 +138,20 @@ void model_call_PTHREAD_EXIT(struct model *model)
         }
     }
     model_end_process(model, process, 0);
+}
+
+/*
+ * __cleanup_sighand, when the process is reaped: wake_up_pollfree tells who still watches a
+ * signalfd on its behalf, for the last time.
+ */
+static void forget_signals(struct model *model, unsigned process)
+{
+    model_wake_signals(model, (int)process, MASK_HUP, 0);
+    for (unsigned i = 0; i < model->nitems; i++) {
+        struct model_item *item = &model->items[i];
+        if (model->files[item->file].kind == FILE_SIGNALFD && item->process == (int)process)
+            item->process = MODEL_NONE;
+    }
 }
 
 bool model_reap(struct model *model, unsigned step, unsigned child)
@@ -143,6 +165,7 @@ bool model_reap(struct model *model, unsigned step, unsigned child)
     if (process->alive)
         return false;
     process->reaped = true;
+    forget_signals(model, child);
     (void)model_return_of(model, step, process->status, 0);
     return true;
 }

@@ -31,7 +31,7 @@ static void append_list(const struct model *model, unsigned step, unsigned proce
 {
     const struct model_table *table = table_of_process(model, process);
 
-    if (!table || number < 0 || number >= PROGRAM_FD_LIMIT || table->files[number] == MODEL_NONE)
+    if (!table || number < 0 || number >= PROGRAM_FD_LIMIT || table->files[number] < 0)
         return;
     for (unsigned i = trace->nsnapshots; i > 0; i--) {
         const struct trace_snapshot *earlier = &trace->snapshots[i - 1];
@@ -149,7 +149,7 @@ void model_picture_tables(const struct model *model, struct trace *trace)
         if (model->program->actors[p].process != p || !model->processes[p].alive || !table)
             continue;
         for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
-            if (table->files[number] != MODEL_NONE)
+            if (table->files[number] >= 0)
                 append_number(model, p, number, table->files[number], targets, trace);
         }
     }
