@@ -2,6 +2,9 @@
 #include "oracle/model/state.h"
 
 #include <errno.h>
+#include <limits.h>
+
+enum { NUMBERS_MAX = 1024 }; /* RLIMIT_NOFILE of the processes that run a program */
 
 /* do_close_on_exec. The files' ends are work that the task does last in, first out. */
 static void close_on_exec(struct model *model, unsigned actor)
@@ -54,7 +57,7 @@ void model_call_EXECVE(struct model *model)
 }
 
 /* The child has a copy of the table before it closes anything, also after vfork(2). */
-static void spawn(struct model *model)
+static void spawn(struct model *model, int past)
 {
     unsigned child = model->step->outs[0];
     int closed = model_arg_number(model, 0);
@@ -62,18 +65,22 @@ static void spawn(struct model *model)
 
     model_begin_process(model, child);
     table = model_table_of(model, MISTAKE(SPAWN_SHARES) ? model->step->actor : child);
-    if (closed >= 0 && closed < PROGRAM_FD_LIMIT && table->files[closed] != MODEL_NONE)
+    bool open = closed >= 0 && closed < PROGRAM_FD_LIMIT && table->files[closed] != MODEL_NONE;
+    if (open)
         model_unref(model, model_uninstall(table, closed));
     close_on_exec(model, child);
-    model_return_value(model, 0);
+    /* The child runs in its parent's memory: the errno of its close stays there. */
+    (void)model_return_of(model, model->index, 0,
+                          !open && closed >= 0 && closed < past ? EBADF : 0);
 }
 
 void model_call_VFORK_EXEC(struct model *model)
 {
-    spawn(model);
+    spawn(model, INT_MAX);
 }
 
 void model_call_POSIX_SPAWN(struct model *model)
 {
-    spawn(model);
+    /* posix_spawn_file_actions_addclose refuses numbers past the limit. */
+    spawn(model, NUMBERS_MAX);
 }
