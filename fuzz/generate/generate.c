@@ -22,10 +22,9 @@ const char *const feature_names[FEATURES] = {
  */
 enum { GROUP_PERCENT = 40 };
 static const unsigned group_percents[GROUPS] = {
-    [GROUP_CORE] = 100, [GROUP_PWAIT] = 25, [GROUP_POLL] = 35,
-    [GROUP_DOORS] = 45, [GROUP_DUP] = 50,   [GROUP_SOCKETS] = 40,
-    [GROUP_FILES] = 20, [GROUP_FORK] = 28,  [GROUP_THREADS] = 48,
-    [GROUP_EXEC] = 15,  [GROUP_SIGNALS] = 20,
+    [GROUP_CORE] = 100,   [GROUP_PWAIT] = 25,   [GROUP_POLL] = 35,    [GROUP_DOORS] = 45,
+    [GROUP_DUP] = 50,     [GROUP_SOCKETS] = 40, [GROUP_FILES] = 20,   [GROUP_FORK] = 28,
+    [GROUP_THREADS] = 48, [GROUP_EXEC] = 15,    [GROUP_SIGNALS] = 20,
 };
 
 bool generate_has(const struct generator *generator, uint32_t features)

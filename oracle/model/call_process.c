@@ -128,8 +128,7 @@ void model_end_threads(struct model *model, unsigned process, int but)
         dying[count++] = i;
     }
     while (count > 0) {
-        unsigned next =
-            order_matters(model, dying, count) ? model_choose(model, count) : 0;
+        unsigned next = order_matters(model, dying, count) ? model_choose(model, count) : 0;
         end_actor(model, dying[next]);
         for (count--; next < count; next++)
             dying[next] = dying[next + 1];

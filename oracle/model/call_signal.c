@@ -110,8 +110,8 @@ static void interrupt(struct model *model, unsigned index)
     struct model_actor *actor = &model->actors[index];
     unsigned step = (unsigned)actor->step;
     /* libc goes on waiting for the thread. */
-    bool stays = op_table[model->program->steps[step].op].effect == EFFECT_JOIN ||
-                 MISTAKE(EINTR_RESTARTS);
+    bool stays =
+        op_table[model->program->steps[step].op].effect == EFFECT_JOIN || MISTAKE(EINTR_RESTARTS);
     int64_t done = stays ? 0 : model_interrupt(model, index);
 
     if (run_handler(model, index)) {

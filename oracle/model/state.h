@@ -115,28 +115,28 @@ enum model_sleep {
 struct model_actor {
     bool born;
     bool alive;
-    bool woken;     /* asleep, and about to look again */
-    bool queued;    /* asleep, and on the wait queue of `file` */
-    bool exclusive; /* there as an exclusive waiter */
-    bool pinned;    /* it holds a reference to `file` while it sleeps */
-    bool faults;    /* SLEEP_WAIT: the buffer is bad */
-    uint8_t sleep;  /* enum model_sleep */
-    uint8_t turn;   /* order among the woken */
-    int8_t table;   /* of descriptors */
-    int8_t process; /* its process, by main actor */
-    uint8_t tag;    /* by which the trace tells its table from those of its fellows */
-    bool cancelled; /* a cancellation waits for it to come to a cancellation point */
-    bool async;     /* PTHREAD_CANCEL_ASYNCHRONOUS */
-    bool threaded;  /* its process has had threads: libc's cancellation points are some */
-    bool pending;   /* SIGUSR1 waits until its call blocks it no more */
+    bool woken;        /* asleep, and about to look again */
+    bool queued;       /* asleep, and on the wait queue of `file` */
+    bool exclusive;    /* there as an exclusive waiter */
+    bool pinned;       /* it holds a reference to `file` while it sleeps */
+    bool faults;       /* SLEEP_WAIT: the buffer is bad */
+    uint8_t sleep;     /* enum model_sleep */
+    uint8_t turn;      /* order among the woken */
+    int8_t table;      /* of descriptors */
+    int8_t process;    /* its process, by main actor */
+    uint8_t tag;       /* by which the trace tells its table from those of its fellows */
+    bool cancelled;    /* a cancellation waits for it to come to a cancellation point */
+    bool async;        /* PTHREAD_CANCEL_ASYNCHRONOUS */
+    bool threaded;     /* its process has had threads: libc's cancellation points are some */
+    bool pending;      /* SIGUSR1 waits until its call blocks it no more */
     int16_t signalled; /* number of the tgkill whose signal waits to be handled, 0: none */
-    int16_t step;   /* in which it sleeps */
-    int16_t file;   /* pinned while it sleeps, or MODEL_NONE */
-    int16_t actor;  /* SLEEP_ACTOR */
-    uint32_t mask;  /* SLEEP_POLL */
-    int32_t place;  /* on the wait queue */
-    int64_t count;  /* bytes, or room for events */
-    int64_t done;   /* SLEEP_WRITE */
+    int16_t step;      /* in which it sleeps */
+    int16_t file;      /* pinned while it sleeps, or MODEL_NONE */
+    int16_t actor;     /* SLEEP_ACTOR */
+    uint32_t mask;     /* SLEEP_POLL */
+    int32_t place;     /* on the wait queue */
+    int64_t count;     /* bytes, or room for events */
+    int64_t done;      /* SLEEP_WRITE */
 };
 
 /* What a process does about SIGUSR1; for CTL the call as sigaction was given it. */
@@ -265,7 +265,7 @@ struct model_kind {
     void (*release)(struct model *model, int file); /* its last reference is gone */
     /* A signal ends the sleep of somebody in write. NULL: nothing more happens. */
     void (*interrupt)(struct model *model, int file);
-    const char *what;                               /* in the fd table: "pipe", "[eventfd]" */
+    const char *what;   /* in the fd table: "pipe", "[eventfd]" */
     bool shares_target; /* both ends, or all of the kind, have one /proc link target */
     bool exclusive_io;  /* who sleeps in read or write is an exclusive waiter */
     bool tail_io;       /* who sleeps in read or write stands at the end of the wait queue */
