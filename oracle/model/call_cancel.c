@@ -20,14 +20,24 @@ static void obey(struct model *model, unsigned actor)
     model_end_thread(model, actor);
 }
 
-bool model_obeys_cancel(struct model *model)
+static bool obey_waiting(struct model *model)
 {
     const struct model_actor *self = model_self(model);
 
-    if (!self->cancelled || !self->threaded || !points[model->step->op])
+    if (!self->cancelled || !self->threaded)
         return false;
     obey(model, model->step->actor);
     return true;
+}
+
+bool model_obeys_cancel(struct model *model)
+{
+    return points[model->step->op] && obey_waiting(model);
+}
+
+bool model_obeys_in_sleep(struct model *model)
+{
+    return obey_waiting(model);
 }
 
 void model_call_PTHREAD_CANCEL(struct model *model)

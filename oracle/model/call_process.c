@@ -252,6 +252,8 @@ void model_call_PTHREAD_JOIN(struct model *model)
         model_joined(model, model->index, thread);
         return;
     }
+    if (model_obeys_in_sleep(model))
+        return;
     model_sleep(model, SLEEP_ACTOR, MODEL_NONE)->actor = (int16_t)thread;
 }
 

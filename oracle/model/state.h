@@ -346,6 +346,8 @@ static inline int64_t model_arg(const struct model *model, unsigned arg)
 
 /* True if the step's actor obeys a cancellation and ends instead of making its call. */
 bool model_obeys_cancel(struct model *model);
+/* The same for a call that is a cancellation point only if it sleeps, when it is about to. */
+bool model_obeys_in_sleep(struct model *model);
 
 /* --- call_signal.c --- */
 
