@@ -64,6 +64,33 @@ bool idiom_SIGNAL_SLEEP(struct generator *generator, unsigned actor)
     return make_wait(generator, actor, epfd);
 }
 
+bool idiom_SIGNAL_BLOCKED(struct generator *generator, unsigned actor)
+{
+    int sleeper = make_partner(generator, actor);
+    int epfd = make_new_instance(generator, actor);
+    struct proposal wait = propose(OP_EPOLL_PWAIT, (unsigned)sleeper);
+
+    if (sleeper < 0 || epfd == SLOT_NONE)
+        return false;
+    int slot = make_unregistered(generator, actor, epfd, true);
+    unsigned who = same_process(generator, actor, (unsigned)sleeper) ? actor : (unsigned)sleeper;
+    wait.args[0] = operand_slot(epfd);
+    wait.args[2] = operand_number(-1);
+    wait.args[3] = operand_number(SIGMASK_FULL);
+    if (choose_file(generator, (unsigned)sleeper, epfd) != choose_file(generator, actor, epfd) ||
+        !handle(generator, who, choose_value(generator, ARG_HANDLER), epfd, slot) ||
+        generate_step(generator, &wait) < 0 || !generator->result.sleeps ||
+        !act(generator, OP_TGKILL, actor, operand_actor((unsigned)sleeper)))
+        return false;
+    if (who == actor && maybe(generator, 25))
+        (void)handle(generator, who, choose_value(generator, ARG_HANDLER), epfd, slot);
+    if (maybe(generator, 25))
+        (void)act(generator, OP_TGKILL, actor, operand_actor((unsigned)sleeper));
+    int other = make_unregistered(generator, actor, epfd, true);
+    return make_add(generator, actor, epfd, other) && generator->result.woken > 0 &&
+           make_wait(generator, actor, epfd);
+}
+
 bool idiom_SIGNAL_CTL(struct generator *generator, unsigned actor)
 {
     int epfd = make_instance(generator, actor);
