@@ -164,8 +164,9 @@ static void note_reaped(struct run *run, unsigned index)
     const struct step *step = &run->program->steps[index];
     const struct trace_step *result = &run->trace->steps[index];
 
-    if (op_table[step->op].effect != EFFECT_WAITPID || result->ret < 0 ||
-        result->ret == TRACE_STILL_ALIVE)
+    /* One that sleeps, or was cancelled, has reaped nobody. */
+    if (op_table[step->op].effect != EFFECT_WAITPID || result->state != STEP_DONE ||
+        result->ret < 0 || result->ret == TRACE_STILL_ALIVE)
         return;
     struct trace_process *process = &run->trace->processes[step->args[0]];
     process->reaped = true;
