@@ -38,6 +38,7 @@ void trace_reset(struct trace *trace, const struct program *program)
         step->err = 0;
         for (unsigned out = 0; out < PROGRAM_OUTS_MAX; out++)
             step->fds[out] = -1;
+        step->called = step->returned = 0;
         step->digest = 0;
         step->handled_at = TRACE_NEVER;
         step->handler_ret = 0;

@@ -40,6 +40,12 @@ struct trace_step {
     int64_t ret;          /* as the C call; fork and pthread_create: 0 for success */
     int err; /* errno after the call, 0 if the call left it alone (it is set to 0 before) */
     int fds[PROGRAM_OUTS_MAX];
+    /*
+     * In a parallel block: where its call and its return stand in the one order of all calls and
+     * returns of the run, from 1 on; 0 outside. The call was made behind the first and had returned
+     * before the second.
+     */
+    uint32_t called, returned;
     uint64_t digest; /* of the bytes that a read handed out, or of poll's revents; 0 otherwise */
     /* Of a tgkill whose signal was handled: when, and what the handler's epoll_ctl returned. */
     int16_t handled_at; /* TRACE_NEVER: it was not */

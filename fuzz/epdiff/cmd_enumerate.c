@@ -368,6 +368,7 @@ static int run_program(struct enumerate_command *command, struct worker *worker,
     for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
         err = examine_quick(worker->examiner, program, s, &looks[s], ret_why);
         suspicious |= !err && looks[s].result != EXAMINED_EQUAL;
+        results.beyond += !err && looks[s].beyond;
     }
     if (!err && suspicious)
         err = judge_subjects(command, worker, cursor->index, program, looks, &results, ret_why);

@@ -1,6 +1,7 @@
 /* epdiff fuzz: generate, compare, confirm, shrink, save. */
 #include "fuzz/epdiff/cli.h"
 #include "fuzz/epdiff/findings.h"
+#include "fuzz/epdiff/free.h"
 #include "fuzz/epdiff/kinds.h"
 #include "fuzz/epdiff/reduce.h"
 #include "fuzz/epdiff/show.h"
@@ -17,7 +18,8 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: epdiff fuzz [--subject S]... [--time SEC | --runs N] [--seed N] [-j N] [--out DIR]\n\n"
+    "usage: epdiff fuzz [--subject S]... [--time SEC | --runs N] [--seed N] [-j N] [--out DIR] "
+    "[--parallel]\n\n"
     "Generates programs, runs each natively and under every subject, and reports the signatures of "
     "divergences:\n"
     "each confirmed in fresh processes, shrunk, and saved as DIR/SUBJECT/SIGNATURE.epd.\n\n"
@@ -26,9 +28,14 @@ static const char help[] =
     "  --time SEC      stop after so many seconds (default 60)\n"
     "  --runs N        stop after so many programs; the same seed and number give the same "
     "programs and findings\n"
+    "  --stop-at N     stop as soon as N signatures are confirmed, whatever --time and --runs say\n"
     "  --seed N        the seed (default 1)\n"
     "  -j N            workers (default: one a CPU)\n"
     "  --out DIR       where findings go (default findings)\n"
+    "  --parallel      programs with parallel blocks: their actors run free, and a run is a "
+    "violation when no\n"
+    "                  order of its calls explains it; excludes --no-shrink, --stop-at,\n"
+    "                  --contract, --strict-order and --metamorphic\n"
     "  --no-shrink     save findings as they were found\n"
     "  --contract C    exact (default), or late-error: an error may surface at a later call on the "
     "same epoll fd\n"
@@ -47,7 +54,9 @@ static const char help[] =
     "fractions with more than one thread, more than one process, a blocked wait that was woken, "
     "nested instances;\n"
     "and the share of epoll_ctl calls that the subjects deferred (measured on every 64th "
-    "program).\n\n"
+    "program).\n"
+    "With --parallel: programs, runs (parallel), violations, runs that the search could not "
+    "decide (unknown).\n\n"
     "exit status: 0 nothing diverged, 1 a divergence, 2 bad usage, 3 the harness could not do its "
     "work\n";
 
@@ -58,9 +67,10 @@ enum {
 struct fuzz_command {
     struct cli_options cli;
     uint64_t seconds, runs, seed; /* runs 0: until the time is over */
+    uint64_t stop_at;             /* signatures; 0: no end by them */
     const char *folder;
     char found_by[64]; /* for the origin of findings */
-    bool shrink, verbose;
+    bool shrink, verbose, parallel;
     uint64_t start_ms, deadline_ms;
     pthread_mutex_t lock; /* of the counters */
     struct summary_counters counters;
@@ -68,14 +78,25 @@ struct fuzz_command {
     struct findings findings;
 };
 
+static int check_parallel(const struct fuzz_command *command)
+{
+    if (!command->shrink || command->stop_at) {
+        cli_error("fuzz", "--parallel excludes --no-shrink and --stop-at, expected none of them");
+        return STATUS_USAGE;
+    }
+    return free_check_options("fuzz", &command->cli);
+}
+
 static int parse_options(int argc, char **argv, struct fuzz_command *command, bool *ret_help)
 {
     static const struct option options[] = {{"subject", required_argument, NULL, CLI_SUBJECT},
                                             {"time", required_argument, NULL, 't'},
                                             {"runs", required_argument, NULL, 'r'},
+                                            {"stop-at", required_argument, NULL, 'a'},
                                             {"seed", required_argument, NULL, 'S'},
                                             {"out", required_argument, NULL, 'o'},
                                             {"no-shrink", no_argument, NULL, 'n'},
+                                            {"parallel", no_argument, NULL, 'p'},
                                             {"contract", required_argument, NULL, CLI_CONTRACT},
                                             {"strict-order", no_argument, NULL, CLI_STRICT_ORDER},
                                             {"metamorphic", no_argument, NULL, CLI_METAMORPHIC},
@@ -98,6 +119,10 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
         case 'r':
             status = cli_parse_number("fuzz", "--runs", optarg, 1, UINT64_MAX / 2, &command->runs);
             break;
+        case 'a':
+            status =
+                cli_parse_number("fuzz", "--stop-at", optarg, 1, UINT32_MAX, &command->stop_at);
+            break;
         case 'S':
             status = cli_parse_number("fuzz", "--seed", optarg, 0, UINT64_MAX, &command->seed);
             break;
@@ -106,6 +131,9 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
             break;
         case 'n':
             command->shrink = false;
+            break;
+        case 'p':
+            command->parallel = true;
             break;
         case 'v':
             command->verbose = true;
@@ -122,6 +150,8 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
         cli_error("fuzz", "--time and --runs exclude each other, expected one of them");
         return STATUS_USAGE;
     }
+    if (status == STATUS_OK && command->parallel)
+        status = check_parallel(command);
     if (status == STATUS_OK && optind < argc) {
         cli_error("fuzz", "unexpected argument '%s', expected options only", argv[optind]);
         return STATUS_USAGE;
@@ -245,6 +275,7 @@ static int fuzz_program(struct fuzz_command *command, struct worker *worker, uin
         struct examination examination = {.result = EXAMINED_EQUAL};
         err = examine_quick(worker->examiner, program, s, &examination, ret_why);
         suspicious[s] = examination.result != EXAMINED_EQUAL;
+        results.beyond += examination.beyond;
     }
     for (unsigned s = 0; !err && s < command->cli.nsubjects; s++) {
         if (suspicious[s])
@@ -269,7 +300,8 @@ static int fuzz_work(struct worker *worker, char *ret_why)
         return -ENOMEM;
     }
     for (uint64_t index = worker->index; !err && !workers_stopping(); index += worker->count) {
-        if ((command->runs && index >= command->runs) || time_is_over(command))
+        if ((command->runs && index >= command->runs) || time_is_over(command) ||
+            (command->stop_at && findings_count_confirmed(&command->findings) >= command->stop_at))
             break;
         err = fuzz_program(command, worker, index, program, ret_why);
     }
@@ -355,6 +387,16 @@ static int fuzz(struct fuzz_command *command)
     command->start_ms = executor_now_ms();
     if (!command->runs)
         command->deadline_ms = command->start_ms + command->seconds * 1000;
+    if (command->parallel) {
+        struct free_fuzz options = {.cli = &command->cli,
+                                    .jobs = jobs,
+                                    .runs = command->runs,
+                                    .seed = command->seed,
+                                    .deadline_ms = command->deadline_ms,
+                                    .folder = command->folder,
+                                    .verbose = command->verbose};
+        return free_fuzz(&options);
+    }
     int err = workers_run(&command->cli, jobs, fuzz_work, command, why);
     status_clear();
     /* Whatever ended the run: what was found so far is kept. */

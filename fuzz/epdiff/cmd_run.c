@@ -1,6 +1,8 @@
 /* epdiff run: one program natively and under each subject, side by side. */
 #include "fuzz/epdiff/cli.h"
+#include "fuzz/epdiff/free.h"
 #include "fuzz/epdiff/show.h"
+#include "fuzz/program/parallel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,9 @@ static const char help[] =
     "  --contract C      exact (default), or late-error: an error may surface at a later call on "
     "the same epoll fd\n"
     "  --strict-order    the order of events counts too\n"
-    "  --rounds N        fresh runs of each side to confirm a divergence (default 5)\n"
+    "  --rounds N        fresh runs of each side to confirm a divergence, or runs of a program "
+    "with parallel\n"
+    "                    blocks (default 5)\n"
     "  --metamorphic     compare each subject with itself: with flush points between the steps, "
     "and without\n"
     "  --watchdog MS     how long an actor may be stuck inside the subject (default 1000)\n"
@@ -247,7 +251,9 @@ int command_run(int argc, char **argv)
         if (status == STATUS_OK && command->cli.nsubjects == 0)
             status = cli_add_subject("run", &command->cli, "native");
         cli_catch_interrupts();
-        if (status == STATUS_OK)
+        if (status == STATUS_OK && parallel_count(&command->document.program) > 0)
+            status = free_run(&command->cli, &command->document, (unsigned)command->rounds);
+        else if (status == STATUS_OK)
             status = run_all(command);
     }
     examiner_stop(command->examiner);

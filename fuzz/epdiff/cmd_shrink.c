@@ -2,6 +2,7 @@
 #include "fuzz/epdiff/cli.h"
 #include "fuzz/epdiff/reduce.h"
 #include "fuzz/epdiff/show.h"
+#include "fuzz/program/parallel.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -135,6 +136,13 @@ int command_shrink(int argc, char **argv)
         fputs(help, stdout);
     } else if (status == STATUS_OK) {
         status = cli_read_document(argv[optind], &command->document);
+        if (status == STATUS_OK && parallel_count(&command->document.program) > 0) {
+            cli_error("shrink",
+                      "%s has a parallel block, whose runs differ, expected a program "
+                      "without: a violation has its smallest witness already",
+                      argv[optind]);
+            status = STATUS_USAGE;
+        }
         cli_catch_interrupts();
         if (status == STATUS_OK)
             status = shrink(command);

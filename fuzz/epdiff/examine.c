@@ -71,7 +71,9 @@ static struct judge_options judge_options_for(const struct examiner *examiner, u
 {
     struct judge_options options = examiner->options.judge;
 
+    /* The model knows the order of the ready list: nothing about it is left open. */
     options.computed = is_model(examiner, subject);
+    options.strict_order |= options.computed;
     return options;
 }
 
@@ -98,8 +100,6 @@ int examiner_start(const struct subject *subjects, unsigned nsubjects,
     examiner->model_trace = trace_new();
     examiner->flushed_raw = trace_new();
     examiner->flushed_own = trace_new();
-    if (!err)
-        err = opinion_facts(&examiner->facts, ret_why, EXECUTE_WHY_MAX + 1);
     if (!err && (!examiner->native_trace || !examiner->quick_trace || !examiner->close_native[0] ||
                  !examiner->close_native[1] || !examiner->close_subject || !examiner->model_trace ||
                  !examiner->flushed_raw || !examiner->flushed_own)) {
@@ -108,6 +108,8 @@ int examiner_start(const struct subject *subjects, unsigned nsubjects,
     }
     if (!err)
         err = start_executors(examiner, ret_why);
+    if (!err)
+        err = opinion_facts(&examiner->facts, ret_why, EXECUTE_WHY_MAX + 1);
     if (err) {
         examiner_stop(examiner);
         return err;
@@ -443,6 +445,23 @@ int examine_confirm(struct examiner *examiner, const struct program *program, un
     }
     *ret_confirmed = confirmed;
     return 0;
+}
+
+int examine_free(struct examiner *examiner, const struct program *program, int subject,
+                 const struct trace **ret_trace, struct history_verdict *ret_verdict, char *ret_why)
+{
+    struct executor *executor =
+        subject == EXAMINE_NATIVE ? examiner->native : examiner->executors[subject];
+
+    assert(executor); /* nothing runs under the model */
+    int err = executor_run(executor, program, 0, examiner->quick_trace, ret_why);
+    if (err)
+        return err;
+    err = history_judge(examiner->quick_trace, examiner->facts, 0, ret_verdict);
+    if (err)
+        snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
+    *ret_trace = examiner->quick_trace;
+    return err;
 }
 
 static bool lists(const struct trace *trace, const struct trace_snapshot *snapshot, uint64_t data)

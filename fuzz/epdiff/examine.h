@@ -10,12 +10,17 @@
 
 #include "fuzz/epdiff/opinion.h"
 #include "fuzz/execute/execute.h"
+#include "oracle/history.h"
 #include "oracle/judge.h"
 
 enum {
     EXAMINE_SUBJECTS_MAX = 16,
     EXAMINE_CONFIRMATIONS =
         5, /* native and subject runs, interleaved, each in a server of its own */
+};
+
+enum {
+    EXAMINE_NATIVE = -1, /* instead of the index of a subject */
 };
 
 enum examine_result {
@@ -97,6 +102,15 @@ int examine_closely(struct examiner *examiner, const struct program *program, un
  */
 int examine_confirm(struct examiner *examiner, const struct program *program, unsigned subject,
                     const char *signature, unsigned rounds, unsigned *ret_confirmed, char *ret_why);
+
+/*
+ * Runs a program with parallel blocks once, natively (EXAMINE_NATIVE) or under a subject, and
+ * judges that run by itself. *ret_trace belongs to the examiner and lives until its next use.
+ * Returns 0 or a negative errno.
+ */
+int examine_free(struct examiner *examiner, const struct program *program, int subject,
+                 const struct trace **ret_trace, struct history_verdict *ret_verdict,
+                 char *ret_why);
 
 /*
  * How many epoll_ctl calls that changed the native interest list the subject had not carried out

@@ -114,12 +114,14 @@ unsigned findings_count(struct findings *findings)
     return count;
 }
 
-unsigned findings_count_confirmed(const struct findings *findings)
+unsigned findings_count_confirmed(struct findings *findings)
 {
     unsigned count = 0;
 
+    pthread_mutex_lock(&findings->lock);
     for (const struct finding *finding = findings->table; finding; finding = finding->hh.next)
         count += finding->confirmed;
+    pthread_mutex_unlock(&findings->lock);
     return count;
 }
 
@@ -180,12 +182,22 @@ int findings_check_folder(const char *folder)
     return access(dirname(parent), W_OK | X_OK) == 0 ? 0 : -errno;
 }
 
-/* DIR/SUBJECT, the folder of a subject's findings. */
-static void subject_folder(const struct subject *subject, const char *folder, char *ret_path,
-                           size_t size)
+void findings_subject_folder(const struct subject *subject, const char *folder, char *ret_path,
+                             size_t size)
 {
     snprintf(ret_path, size, "%s/", folder);
     append_name(ret_path, size, subject->name);
+}
+
+int findings_make_folders(const struct subject *subject, const char *folder)
+{
+    char path[PATH_MAX];
+
+    int err = make_folder(folder);
+    if (err)
+        return err;
+    findings_subject_folder(subject, folder, path, sizeof(path));
+    return make_folder(path);
 }
 
 int finding_path(const struct finding *finding, const struct subject *subject, const char *folder,
@@ -193,7 +205,7 @@ int finding_path(const struct finding *finding, const struct subject *subject, c
 {
     char path[PATH_MAX];
 
-    subject_folder(subject, folder, path, sizeof(path));
+    findings_subject_folder(subject, folder, path, sizeof(path));
     size_t length = strlen(path);
     snprintf(path + length, sizeof(path) - length, "/");
     append_name(path, sizeof(path), finding->verdict.signature);
@@ -208,11 +220,7 @@ int finding_save(const struct finding *finding, const struct subject *subject, c
 {
     char path[PATH_MAX];
 
-    int err = make_folder(folder);
-    if (err)
-        return err;
-    subject_folder(subject, folder, path, sizeof(path));
-    err = make_folder(path);
+    int err = findings_make_folders(subject, folder);
     if (!err)
         err = finding_path(finding, subject, folder, path, sizeof(path));
     if (err)

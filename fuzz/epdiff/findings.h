@@ -53,11 +53,18 @@ void findings_sort(struct findings *findings);
 /* Signatures noted so far, confirmed or not. Safe from any thread. */
 unsigned findings_count(struct findings *findings);
 
-unsigned findings_count_confirmed(const struct findings *findings);
+unsigned findings_count_confirmed(struct findings *findings);
 
 /* Says whether findings could be saved in the folder, which need not be there yet, so that nobody
  * learns it at the end of a night. Returns 0 or a negative errno. */
 int findings_check_folder(const char *folder);
+
+/* DIR/SUBJECT, the folder of a subject's findings. */
+void findings_subject_folder(const struct subject *subject, const char *folder, char *ret_path,
+                             size_t size);
+
+/* Makes DIR and DIR/SUBJECT unless they are there. Returns 0 or a negative errno. */
+int findings_make_folders(const struct subject *subject, const char *folder);
 
 /* The file of a finding: DIR/SUBJECT/SIGNATURE.epd. Returns 0, or -ENAMETOOLONG. */
 int finding_path(const struct finding *finding, const struct subject *subject, const char *folder,

@@ -40,6 +40,7 @@ void summary_add(struct summary_counters *counters, const struct summary_counter
     counters->divergent += program->divergent > 0;
     counters->unstable += program->divergent == 0 && program->unstable > 0;
     counters->order += program->divergent == 0 && program->unstable == 0 && program->order > 0;
+    counters->beyond += program->beyond > 0;
     counters->eligible += program->eligible;
     counters->deferred += program->deferred;
 }
@@ -55,27 +56,33 @@ int summary_print(const struct cli_options *options, const struct summary_counte
     const struct summary_counters *c = counters;
     double seconds = (double)(executor_now_ms() - end->start_ms) / 1000.0;
     char subjects[EXAMINE_SUBJECTS_MAX * (SUBJECT_NAME_MAX + 2)] = "";
+    char beyond[40] = "";
+    bool modelled = false;
 
     for (unsigned s = 0; s < options->nsubjects; s++) {
+        modelled |= options->subjects[s].kind == SUBJECT_MODEL;
         strcat(subjects, s ? "," : "");
         strcat(subjects, options->subjects[s].name);
     }
+    /* A model that says nothing agrees with everything. */
+    if (modelled)
+        snprintf(beyond, sizeof(beyond), " beyond=%" PRIu64, c->beyond);
     if (options->json)
         return show_json_line(json_pack(
-                   "{s:I, s:I, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s}", "programs",
-                   (json_int_t)c->programs, "divergent", (json_int_t)c->divergent, "signatures",
-                   (int)end->signatures, "unstable", (json_int_t)c->unstable, "order",
-                   (json_int_t)c->order, "threads", share(c->threads, c->programs), "procs",
-                   share(c->processes, c->programs), "woken", share(c->woken, c->programs),
-                   "nested", share(c->nested, c->programs), "deferred",
-                   share(c->deferred, c->eligible), "seconds", seconds, end->key,
+                   "{s:I, s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s}",
+                   "programs", (json_int_t)c->programs, "divergent", (json_int_t)c->divergent,
+                   "signatures", (int)end->signatures, "unstable", (json_int_t)c->unstable, "order",
+                   (json_int_t)c->order, "beyond", (json_int_t)c->beyond, "threads",
+                   share(c->threads, c->programs), "procs", share(c->processes, c->programs),
+                   "woken", share(c->woken, c->programs), "nested", share(c->nested, c->programs),
+                   "deferred", share(c->deferred, c->eligible), "seconds", seconds, end->key,
                    (json_int_t)end->value, "subjects", subjects))
                    ? STATUS_HARNESS
                    : STATUS_OK;
     printf("programs=%" PRIu64 " divergent=%" PRIu64 " signatures=%u unstable=%" PRIu64
-           " order=%" PRIu64 " threads=%.2f procs=%.2f woken=%.2f nested=%.2f deferred=%.2f"
+           " order=%" PRIu64 "%s threads=%.2f procs=%.2f woken=%.2f nested=%.2f deferred=%.2f"
            " seconds=%.1f %s=%" PRIu64 " subjects=%s\n",
-           c->programs, c->divergent, end->signatures, c->unstable, c->order,
+           c->programs, c->divergent, end->signatures, c->unstable, c->order, beyond,
            share(c->threads, c->programs), share(c->processes, c->programs),
            share(c->woken, c->programs), share(c->nested, c->programs),
            share(c->deferred, c->eligible), seconds, end->key, end->value, subjects);

@@ -16,6 +16,11 @@ static _Thread_local struct {
     sigjmp_buf jump;
 } self_thread;
 
+enum {
+    DELAY_ROUNDS_MAX = 400, /* of the instruction `pause`: a few microseconds */
+    BARRIER_SPINS = 64,     /* between two times that a waiting actor gives its CPU away */
+};
+
 void actor_enter_process(void)
 {
     raw_syscall3(SYS_alarm, SERVER_ALARM_S, 0, 0);
@@ -31,6 +36,58 @@ void actor_announce(struct wire *wire, unsigned actor)
     __atomic_store_n(&self->pid, (int32_t)raw_syscall3(SYS_getpid, 0, 0, 0), __ATOMIC_RELEASE);
     raw_store(&self->ready, 1);
     raw_bump(&wire->bell);
+}
+
+/*
+ * Numbers that are the same for the same seed, actor and step: a hash, splitmix64. What happens at
+ * the same time is left to the machine; this only sees to it that it is not always the same.
+ */
+static uint64_t draw(uint64_t seed, unsigned actor, unsigned step)
+{
+    uint64_t z = seed + UINT64_C(0x9e3779b97f4a7c15) * (1 + step + 1024 * (uint64_t)actor);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static void linger(unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds; i++)
+        __builtin_ia32_pause();
+}
+
+/* Half of the steps follow at once; the others somewhere within the time of a few system calls. */
+static void disturb(const struct wire *wire, unsigned actor, unsigned step)
+{
+    uint64_t number = draw(wire->disturb, actor, step);
+
+    if (number & 1)
+        linger((unsigned)(number >> 1) % DELAY_ROUNDS_MAX);
+}
+
+/*
+ * The start of a parallel block. Actors that share a CPU cannot meet, so each goes to one of its
+ * own as far as there are enough, and all start when the last one has come. Who waits gives its CPU
+ * away, for that last one may need it.
+ */
+static void enter_block(struct wire *wire, unsigned actor, unsigned first)
+{
+    uint64_t set[WIRE_CPU_NUMBERS / 64] = {0};
+
+    if (wire->ncpus > 0) {
+        unsigned cpu = wire->cpus[(actor + wire->disturb) % wire->ncpus];
+        set[cpu / 64] = UINT64_C(1) << (cpu % 64);
+        raw_syscall3(SYS_sched_setaffinity, 0, sizeof(set), (long)set);
+    }
+    __atomic_add_fetch(&wire->arrived, 1, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; raw_load(&wire->arrived) < raw_load(&wire->awaited); i++) {
+        if (i % BARRIER_SPINS == BARRIER_SPINS - 1)
+            raw_syscall3(SYS_sched_yield, 0, 0, 0);
+        else
+            __builtin_ia32_pause();
+    }
+    disturb(wire, actor, first);
 }
 
 unsigned actor_self(void)
@@ -66,12 +123,20 @@ static void run_operation(struct call *call)
 static void run_step(struct wire *wire, unsigned index)
 {
     const struct step *step = &wire->program.steps[index];
-    struct call call = {
-        .wire = wire, .index = index, .step = step, .result = &wire->results[index]};
+    struct wire_result *result = &wire->results[index];
+    struct call call = {.wire = wire, .index = index, .step = step, .result = result};
 
     raw_store(&wire->actors[step->actor].current, step_number(index));
     errno = 0;
+    /* The stamps enclose the call, and order all of them: what is between two stamps was not
+     * outside them. */
+    if (step->block) {
+        disturb(wire, step->actor, index + 1);
+        result->called = __atomic_add_fetch(&wire->stamp, 1, __ATOMIC_SEQ_CST);
+    }
     run_operation(&call);
+    if (step->block)
+        result->came_back = __atomic_add_fetch(&wire->stamp, 1, __ATOMIC_SEQ_CST);
     raw_store(&call.result->returned, 1);
     raw_store(&wire->actors[step->actor].current, 0);
 }
@@ -114,6 +179,8 @@ void actor_run(struct wire *wire, unsigned actor)
             pthread_exit(NULL);
         if (self->first == WIRE_ORDER_RESET)
             actor_reset_process();
+        if (self->first < PROGRAM_STEPS_MAX && wire->program.steps[self->first].block)
+            enter_block(wire, actor, self->first);
         /* The controller takes the rest of an order back if a step of it falls asleep. */
         for (unsigned i = self->first; i <= raw_load(&self->last); i++) {
             if (wire->program.steps[i].actor == actor)

@@ -6,9 +6,12 @@
  * step that starts somebody, or behind which something is looked at. If its actor falls asleep on
  * the way, the rest of the order is taken back: nobody but the controller can have it woken.
  * Everything else is one step an order.
+ *
+ * A parallel block is one order for each of its actors, and one turn.
  */
 #include "fuzz/execute/raw.h"
 #include "fuzz/execute/run.h"
+#include "fuzz/program/parallel.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -41,6 +44,8 @@ static void prepare_wire(struct run *run)
     wire->nreaped = 0;
     wire->ncarried = 0;
     wire->nevents = 0;
+    wire->stamp = 0;
+    wire->disturb = run->executor->runs++;
     wire->now = 0;
 }
 
@@ -102,6 +107,7 @@ static unsigned order_end(const struct run *run, unsigned first)
         return first;
     while (step_place(&program->steps[last]) == PLACE_ANYWHERE && last + 1 < program->nsteps &&
            program->steps[last + 1].actor == program->steps[first].actor &&
+           program->steps[last + 1].block == 0 &&
            step_place(&program->steps[last + 1]) != PLACE_ALONE)
         last++;
     return last;
@@ -151,6 +157,8 @@ static void copy_result(struct run *run, unsigned index, unsigned completed_at)
     to->ret = from->ret;
     to->err = from->err;
     memcpy(to->fds, from->fds, sizeof(to->fds));
+    to->called = from->called;
+    to->returned = from->came_back;
     to->digest = from->digest;
     to->nevents = from->nevents;
     memcpy(to->events, &run->wire->events[from->first_event],
@@ -291,7 +299,6 @@ static void snapshot_wait(struct run *run, unsigned index, unsigned now)
 static void collect(struct run *run, unsigned first, unsigned last)
 {
     struct trace *trace = run->trace;
-    unsigned own = run->program->steps[last].actor;
 
     for (unsigned i = first; i <= last; i++) {
         trace->steps[i].state = STEP_NOT_REACHED;
@@ -314,7 +321,8 @@ static void collect(struct run *run, unsigned first, unsigned last)
             step->blocked = true;
         } else if (actor->phase == PHASE_ENDED && given && step->state != STEP_DONE) {
             step->state = STEP_DIED;
-        } else if (actor->phase == PHASE_IDLE && a != own && step->state == STEP_BLOCKED) {
+        } else if (actor->phase == PHASE_IDLE && actor->step < first &&
+                   step->state == STEP_BLOCKED) {
             copy_result(run, actor->step, last);
             note_reaped(run, actor->step);
         }
@@ -341,11 +349,76 @@ static void take_snapshots(struct run *run, unsigned last)
     }
 }
 
+/* One order for every actor of the block that can take one. Returns how many there are. */
+static unsigned give_block(struct run *run, unsigned first, unsigned last, bool *ret_members)
+{
+    struct wire *wire = run->wire;
+    unsigned count = 0;
+
+    memset(ret_members, 0, PROGRAM_ACTORS_MAX * sizeof(*ret_members));
+    for (unsigned i = first; i <= last; i++) {
+        unsigned a = run->program->steps[i].actor;
+        if (run->actors[a].phase == PHASE_IDLE && !ret_members[a]) {
+            ret_members[a] = true;
+            count++;
+        }
+    }
+    wire->arrived = 0;
+    raw_store(&wire->awaited, count);
+    raw_store(&wire->now, last);
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        struct run_actor *self = &run->actors[a];
+        if (!ret_members[a])
+            continue;
+        wire->actors[a].first = first;
+        wire->actors[a].last = last;
+        self->step = last;
+        self->phase = PHASE_BUSY;
+        self->order = wire->actors[a].order + 1;
+        raw_bump(&wire->actors[a].order);
+    }
+    return count;
+}
+
+static void note_skipped(struct run *run, const bool *members, unsigned first, unsigned last)
+{
+    for (unsigned i = first; i <= last; i++) {
+        if (!members[run->program->steps[i].actor])
+            run->trace->steps[i].state = STEP_SKIPPED;
+    }
+}
+
+/* The turn of a parallel block. Returns 0, also when the run came to its end, or -EINTR. */
+static int run_block(struct run *run, unsigned first, unsigned last)
+{
+    bool members[PROGRAM_ACTORS_MAX];
+
+    if (give_block(run, first, last, members) > 0) {
+        int err = run_settle_block(run, members);
+        if (err)
+            return err;
+    }
+    if (run->trace->end != RUN_COMPLETE && run->trace->end_step < 0)
+        run->trace->end_step = (int16_t)last;
+    collect(run, first, last);
+    note_skipped(run, members, first, last);
+    take_snapshots(run, last);
+    return 0;
+}
+
 /* Gives every step its turn. Returns 0, also when the run came to an early end, or -EINTR. */
 static int run_steps(struct run *run)
 {
     for (unsigned first = 0; first < run->program->nsteps;) {
         unsigned actor = run->program->steps[first].actor;
+        if (run->program->steps[first].block) {
+            unsigned end = parallel_end(run->program, first);
+            int err = run_block(run, first, end - 1);
+            if (err || run->trace->end != RUN_COMPLETE)
+                return err;
+            first = end;
+            continue;
+        }
         if (run->actors[actor].phase != PHASE_IDLE) {
             run->trace->steps[first].state = STEP_SKIPPED;
             first++;
@@ -500,7 +573,8 @@ static int end_warm(struct executor *executor, char *ret_why)
 static bool leaves_process(const struct run *run)
 {
     bool leaves = (run->flags & EXECUTE_SHARED) && run->trace->end == RUN_COMPLETE &&
-                  run->actors[0].phase == PHASE_IDLE;
+                  run->actors[0].phase == PHASE_IDLE &&
+                  parallel_count(run->program) == 0; /* its threads have left their CPU */
 
     for (unsigned a = 0; a < run->program->nactors; a++)
         leaves &= run_process(run, a) == 0 && run->actors[a].phase != PHASE_BUSY;

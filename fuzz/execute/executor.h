@@ -22,8 +22,9 @@ struct executor {
     int server_status; /* how it ended, as waitpid tells, once it has */
     int errors; /* read end of the pipe that is the server's stderr until it is up, -1 after */
     struct wire *wire;
-    int wire_fd; /* kept open for wire.road, -1 before */
-    bool warm;   /* a shared run has left its process, which waits for orders */
+    uint64_t runs; /* so far: no two disturb their parallel blocks alike */
+    int wire_fd;   /* kept open for wire.road, -1 before */
+    bool warm;     /* a shared run has left its process, which waits for orders */
 };
 
 /* Sleeps until the bell rings past `bell`, at most `milliseconds`. */

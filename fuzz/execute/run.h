@@ -67,6 +67,12 @@ struct run {
  */
 int run_settle(struct run *run, unsigned first, unsigned *last);
 
+/*
+ * Waits until a parallel block is over: all its members are done, and whoever else was asleep in a
+ * call and is woken has come to rest. Returns as run_settle does.
+ */
+int run_settle_block(struct run *run, const bool members[PROGRAM_ACTORS_MAX]);
+
 /* Waits until the run's root process is ready. As run_settle; -ECHILD if the server could not fork
  * it, -ETIMEDOUT if it does not answer. */
 int run_settle_root(struct run *run);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -152,6 +153,28 @@ static int environment_make(struct environment *env, const struct subject *subje
     return 0;
 }
 
+/*
+ * The CPUs that the tool may use, as they were before its threads were pinned: the actors of a
+ * parallel block are spread over them.
+ */
+static cpu_set_t allowed_cpus;
+static pthread_once_t allowed_once = PTHREAD_ONCE_INIT;
+
+static void note_allowed_cpus(void)
+{
+    if (sched_getaffinity(0, sizeof(allowed_cpus), &allowed_cpus) != 0)
+        CPU_ZERO(&allowed_cpus); /* more CPUs than a set holds: nobody is moved */
+}
+
+static void tell_cpus(struct wire *wire)
+{
+    wire->ncpus = 0;
+    for (unsigned cpu = 0; cpu < WIRE_CPU_NUMBERS && wire->ncpus < WIRE_CPUS_MAX; cpu++) {
+        if (CPU_ISSET(cpu, &allowed_cpus))
+            wire->cpus[wire->ncpus++] = (uint16_t)cpu;
+    }
+}
+
 static int map_wire(struct wire **ret_wire, int *ret_fd)
 {
     int fd = memfd_create("epdiff-wire", MFD_CLOEXEC);
@@ -170,6 +193,7 @@ static int map_wire(struct wire **ret_wire, int *ret_fd)
     }
     wire->magic = WIRE_MAGIC;
     wire->size = sizeof(*wire);
+    tell_cpus(wire);
     *ret_wire = wire;
     *ret_fd = fd;
     return 0;
@@ -350,6 +374,7 @@ static int start_pinned(struct executor *executor, const char *path, const char 
 {
     cpu_set_t old;
 
+    pthread_once(&allowed_once, note_allowed_cpus);
     if (executor->options.cpu >= 0) {
         int err = pin_to(executor->options.cpu, &old);
         if (err) {

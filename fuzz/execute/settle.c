@@ -580,6 +580,29 @@ int run_settle(struct run *run, unsigned first, unsigned *last)
     return wakes || anyone_else_busy(run, actor) ? settle_quiescent(run) : 0;
 }
 
+int run_settle_block(struct run *run, const bool members[PROGRAM_ACTORS_MAX])
+{
+    bool others = false;
+    int err = 0;
+
+    run->stall_armed = false;
+    for (unsigned a = 0; !err && a < run->program->nactors; a++) {
+        if (!members[a])
+            continue;
+        run->turn = a;
+        err = settle_done(run, a);
+    }
+    if (err || run->trace->end != RUN_COMPLETE)
+        return err;
+    for (unsigned a = 0; a < run->program->nactors; a++) {
+        if (members[a])
+            run->actors[a].phase = PHASE_IDLE;
+        else
+            others |= run->actors[a].phase == PHASE_BUSY;
+    }
+    return others ? settle_quiescent(run) : 0;
+}
+
 int run_settle_root(struct run *run)
 {
     struct wire *wire = run->wire;

@@ -119,9 +119,10 @@ int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, 
         }
         return set_library(subject, name + 8, ret_why, size);
     }
-    snprintf(ret_why, size,
-             "unknown subject '%.100s', expected native, model, shim:POLICY+BACKEND or preload:PATH",
-             name);
+    snprintf(
+        ret_why, size,
+        "unknown subject '%.100s', expected native, model, shim:POLICY+BACKEND or preload:PATH",
+        name);
     return -EINVAL;
 }
 

@@ -18,7 +18,7 @@ enum subject_kind {
     SUBJECT_SHIM, /* "shim:POLICY+BACKEND": our libepbatch.so; the backend may be left out: syscall
                    */
     SUBJECT_PRELOAD, /* "preload:PATH": any shared library */
-    SUBJECT_MODEL, /* "model": nothing runs, the answers are computed (oracle/model) */
+    SUBJECT_MODEL,   /* "model": nothing runs, the answers are computed (oracle/model) */
 };
 
 struct subject {

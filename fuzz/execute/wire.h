@@ -18,7 +18,9 @@
 enum {
     WIRE_MAGIC = 0x65706466, /* "epdf" */
     WIRE_REAPED_MAX = 64,
-    WIRE_FD = 3, /* where the server finds the memory when it starts */
+    WIRE_CPUS_MAX = 64,      /* CPUs that parallel blocks use; more are left alone */
+    WIRE_CPU_NUMBERS = 1024, /* CPUs have lower numbers than this */
+    WIRE_FD = 3,             /* where the server finds the memory when it starts */
     SERVER_NOFILE =
         1024, /* RLIMIT_NOFILE: a subject's own descriptors fit above PROGRAM_FD_LIMIT */
     SERVER_ALARM_S = 300, /* a process of a program that outlives everything is ended by SIGALRM */
@@ -38,6 +40,7 @@ struct wire_result {
     uint32_t first_event; /* of wire.events */
     uint32_t handled;     /* of a tgkill: its handler has run; written last */
     int32_t handler_ret, handler_err;
+    uint32_t called, came_back; /* stamps, in a parallel block */
 };
 
 /* Orders that are no steps, as wire_actor.first. */
@@ -91,6 +94,12 @@ struct wire {
     uint32_t now;      /* controller: index of the step whose turn it is */
     uint32_t ncarried; /* witness: how many it saw, also those that found no room */
     uint32_t nevents;  /* actors: how much of `events` is given out */
+    uint32_t arrived;  /* actors: how many stand at the start of the parallel block */
+    uint32_t awaited;  /* controller: how many it waits for */
+    uint32_t stamp;    /* actors: calls and returns in parallel blocks so far */
+    uint64_t disturb;  /* controller: seed of the delays in parallel blocks, differs run by run */
+    uint32_t ncpus;    /* controller: those that the actors of a block are spread over */
+    uint16_t cpus[WIRE_CPUS_MAX];
     /* Every process maps each page that it touches anew, so what all of them need lies together,
      * and nothing here takes more room than it needs. */
     int32_t slots[PROGRAM_SLOTS_MAX];

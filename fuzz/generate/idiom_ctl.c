@@ -187,6 +187,89 @@ static int64_t mask_with(struct generator *generator, unsigned actor, int slot, 
     return mask;
 }
 
+/* Makes one argument of an epoll_ctl wrong, each time in another way. */
+static void spoil(struct generator *generator, unsigned actor, struct proposal *ctl)
+{
+    struct random *random = &generator->random;
+    int epfd = choose_slot(generator, actor, KINDS_EPOLL);
+    int plain = choose_slot(generator, actor, KINDS_ALL & ~KINDS_EPOLL);
+
+    switch (random_below(random, 7)) {
+    case 0:
+        ctl->args[3] = operand_number(random_chance(random, 50) ? EVENT_NULL : EVENT_BADPTR);
+        break;
+    case 1:
+        ctl->args[0] = operand_number(random_chance(random, 50) ? -1 : 200);
+        break;
+    case 2:
+        ctl->args[2] = operand_number(random_chance(random, 50) ? -1 : 200);
+        break;
+    case 3:
+        if (plain != SLOT_NONE)
+            ctl->args[0] = operand_slot(plain);
+        break;
+    case 4: {
+        /* A file that epoll refuses. */
+        struct proposal memfd = propose(OP_MEMFD_CREATE, actor);
+        int step = generate_step(generator, &memfd);
+        if (step >= 0)
+            ctl->args[2] = operand_slot(generator->program->steps[step].outs[0]);
+        break;
+    }
+    case 5:
+        ctl->args[1] = operand_number(random_chance(random, 50) ? 0 : 77);
+        break;
+    default:
+        if (epfd != SLOT_NONE)
+            ctl->args[2] = operand_slot(epfd);
+        if (random_chance(random, 50))
+            ctl->args[3] = operand_number(EPOLLIN | (int64_t)EPOLLEXCLUSIVE);
+        break;
+    }
+}
+
+bool idiom_TWO_FAULTS(struct generator *generator, unsigned actor)
+{
+    static const int64_t operations[] = {EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL};
+    int epfd = make_instance(generator, actor);
+    int slot = random_chance(&generator->random, 50) ? registered_target(generator, actor, epfd)
+                                                     : fresh_target(generator, actor, epfd);
+    struct proposal ctl = propose(OP_EPOLL_CTL, actor);
+
+    if (epfd == SLOT_NONE || slot == SLOT_NONE)
+        return false;
+    ctl.args[0] = operand_slot(epfd);
+    ctl.args[1] = operand_number(operations[random_below(&generator->random, 3)]);
+    ctl.args[2] = operand_slot(slot);
+    ctl.args[3] = operand_number(EPOLLIN);
+    spoil(generator, actor, &ctl);
+    spoil(generator, actor, &ctl);
+    return generate_step(generator, &ctl) >= 0;
+}
+
+bool idiom_NEST_DEEP(struct generator *generator, unsigned actor)
+{
+    enum { CHAIN_MAX = 6 };
+    int chain[CHAIN_MAX];
+    unsigned length = CHAIN_MAX - random_below(&generator->random, 2);
+    unsigned from = random_below(&generator->random, length - 1);
+    bool taken = true;
+
+    for (unsigned i = 0; i < length; i++) {
+        struct proposal create = propose(OP_EPOLL_CREATE1, actor);
+        int step = generate_step(generator, &create);
+        if (step < 0)
+            return false;
+        chain[i] = generator->program->steps[step].outs[0];
+    }
+    /* Two pieces of a chain, and then the link that joins them: the depth counts on both sides. */
+    for (unsigned i = 1; i < length; i++) {
+        unsigned link = (from + i) % (length - 1);
+        taken &= make_ctl(generator, actor, chain[link], EPOLL_CTL_ADD, chain[link + 1], EPOLLIN);
+    }
+    return taken && make_wait(generator, actor, chain[0]);
+}
+
 bool idiom_ONESHOT_REARM(struct generator *generator, unsigned actor)
 {
     int epfd = make_instance(generator, actor);

@@ -29,6 +29,7 @@ static uint64_t program_hash(const struct program *program)
         const struct op_info *op = &op_table[step->op];
         XXH3_64bits_update(&state, &step->op, sizeof(step->op));
         XXH3_64bits_update(&state, &step->actor, sizeof(step->actor));
+        XXH3_64bits_update(&state, &step->block, sizeof(step->block));
         XXH3_64bits_update(&state, step->tags, op->nargs * sizeof(step->tags[0]));
         XXH3_64bits_update(&state, step->args, op->nargs * sizeof(step->args[0]));
     }

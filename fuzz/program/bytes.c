@@ -1,8 +1,19 @@
 /* The byte form of programs: a choice sequence, decoded totally. */
 #include "fuzz/program/bytes.h"
 
+#include "fuzz/program/parallel.h"
+
 #include <errno.h>
 #include <string.h>
+
+/*
+ * Where an operation stands a byte can say this instead: a parallel block begins here, or the one
+ * that is open ends.
+ */
+enum {
+    BYTE_PARALLEL = OPS,
+    BYTE_OPS,
+};
 
 struct reader {
     const uint8_t *bytes;
@@ -106,9 +117,36 @@ static bool op_possible(const struct program *program, const struct op_info *op)
     return true;
 }
 
-static void decode_step(struct reader *reader, const struct living *living, struct program *program)
+/* Makes an argument one that can stand in a parallel block, if there is one. */
+static void fit_into_block(const struct program *program, struct step *step, unsigned index)
 {
-    enum op_id id = take(reader) % OPS;
+    const struct op_info *op = &op_table[step->op];
+    const struct arg_info *info = &arg_table[op->args[index]];
+
+    if (op->block == BLOCK_TIMEOUT && index == op->block_arg)
+        step->args[index] = info->values[0];
+    if (parallel_slot_is_foreign(program, step, index)) {
+        step->tags[index] = TAG_INT;
+        step->args[index] = info->values[0];
+    }
+}
+
+/* Whether the step, appended last, can stay in its block; if not it is as if it were not there. */
+static void keep_in_block(struct program *program, uint8_t nslots)
+{
+    struct step *step = &program->steps[program->nsteps - 1];
+
+    if (!parallel_check_step(step))
+        return;
+    memset(&program->slots[nslots], 0, (program->nslots - nslots) * sizeof(program->slots[0]));
+    memset(step, 0, sizeof(*step));
+    program->nslots = nslots;
+    program->nsteps--;
+}
+
+static void decode_step(struct reader *reader, enum op_id id, uint8_t block,
+                        const struct living *living, struct program *program)
+{
     unsigned actor = living->actors[take(reader) % living->count];
     const struct op_info *op = &op_table[id];
     uint8_t choices[PROGRAM_ARGS_MAX] = {0};
@@ -117,16 +155,25 @@ static void decode_step(struct reader *reader, const struct living *living, stru
         choices[i] = take(reader);
     if (!op_possible(program, op))
         return;
+    if (block && op->nouts && op->outs[0].kind == FILE_ACTOR)
+        return;
     /* What the step itself binds is not among the choices of its arguments. */
-    unsigned nslots = program->nslots;
+    uint8_t nslots = program->nslots;
     struct step *step = program_append(program, id, actor);
-    for (unsigned i = 0; i < op->nargs; i++)
+    step->block = block;
+    for (unsigned i = 0; i < op->nargs; i++) {
         decode_arg(program, step, i, nslots, choices[i]);
+        if (block)
+            fit_into_block(program, step, i);
+    }
+    if (block)
+        keep_in_block(program, nslots);
 }
 
 void program_decode(const uint8_t *bytes, size_t length, struct program *ret_program)
 {
     struct reader reader = {.bytes = bytes, .length = length};
+    uint8_t open = 0; /* the number of the parallel block that is open */
 
     program_init(ret_program);
     while (reader.at < reader.length && ret_program->nsteps < PROGRAM_STEPS_MAX) {
@@ -134,8 +181,18 @@ void program_decode(const uint8_t *bytes, size_t length, struct program *ret_pro
         living_collect(ret_program, &living);
         if (living.count == 0)
             break;
-        decode_step(&reader, &living, ret_program);
+        unsigned id = take(&reader) % BYTE_OPS;
+        if (id != BYTE_PARALLEL) {
+            decode_step(&reader, (enum op_id)id, open, &living, ret_program);
+        } else if (open) {
+            /* At once, so that what follows finds the blocks that the whole program has. */
+            parallel_renumber(ret_program);
+            open = 0;
+        } else if (!parallel_blocking_before(ret_program, ret_program->nsteps)) {
+            open = (uint8_t)(parallel_count(ret_program) + 1);
+        }
     }
+    parallel_renumber(ret_program);
 }
 
 /* The byte that decode_arg turns into this argument, or -1. */
@@ -191,15 +248,22 @@ int program_encode(const struct program *program, uint8_t *ret_bytes, size_t siz
     /* Replays the program step by step: choices count what is bound so far. */
     static _Thread_local struct program so_far;
     size_t length = 0;
+    unsigned open = 0;
 
     program_init(&so_far);
     for (unsigned i = 0; i < program->nsteps; i++) {
         const struct step *step = &program->steps[i];
-        uint8_t bytes[2 + PROGRAM_ARGS_MAX];
-        unsigned count = 0;
-        int err = encode_step(&so_far, step, bytes, &count);
+        uint8_t bytes[2 + 2 + PROGRAM_ARGS_MAX];
+        unsigned marks = 0, count = 0;
+        if (open && step->block != open)
+            bytes[marks++] = BYTE_PARALLEL;
+        if (step->block && step->block != open)
+            bytes[marks++] = BYTE_PARALLEL;
+        open = step->block;
+        int err = encode_step(&so_far, step, bytes + marks, &count);
         if (err)
             return err;
+        count += marks;
         if (length + count > size)
             return -ENOSPC;
         memcpy(ret_bytes + length, bytes, count);
@@ -209,6 +273,7 @@ int program_encode(const struct program *program, uint8_t *ret_bytes, size_t siz
             return -ERANGE;
         memcpy(copy->tags, step->tags, sizeof(copy->tags));
         memcpy(copy->args, step->args, sizeof(copy->args));
+        copy->block = step->block;
     }
     *ret_length = length;
     return 0;

@@ -8,12 +8,14 @@
 #include "fuzz/program/program.h"
 
 enum {
-    /* The most bytes that program_encode writes: operation, actor and arguments of every step. */
-    PROGRAM_BYTES_MAX = PROGRAM_STEPS_MAX * (2 + PROGRAM_ARGS_MAX),
+    /* The most bytes that program_encode writes: operation, actor and arguments of every step, and
+     * where parallel blocks begin and end. */
+    PROGRAM_BYTES_MAX = PROGRAM_STEPS_MAX * (2 + PROGRAM_ARGS_MAX + 1),
 };
 
 /*
  * Decodes any bytes into a valid program. Never fails: bytes that would pass a limit are ignored.
+ * A byte of its own begins a parallel block and ends it; what cannot stand in a block is left out.
  * Each step takes one byte for the operation, one for the actor and one for each argument, every
  * one reduced modulo what can stand there; bytes that end within a step are continued with zeros.
  */

@@ -1,6 +1,8 @@
 /* The text form of programs: parser and writer. */
 #include "fuzz/program/document.h"
 
+#include "fuzz/program/parallel.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +23,8 @@ struct parser {
     struct document_error *error;
     size_t comment_length;
     unsigned headers_seen; /* bits by the index in parse_header */
+    unsigned blocks;       /* parallel blocks so far */
+    unsigned block_line;   /* where the one that is open began, 0: none is */
 };
 
 struct token {
@@ -374,8 +378,81 @@ static int append_named(struct parser *parser, struct line *line, const struct t
         memcpy(name, outs->names[i].text, outs->names[i].length);
     }
     step->line = line->number;
+    step->block = parser->block_line ? (uint8_t)parser->blocks : 0;
     *ret_step = step;
     return 0;
+}
+
+/* What stands in a parallel block is refused at its own line. */
+static int check_in_block(struct parser *parser, struct line *line, const struct token *op_token,
+                          const struct step *step)
+{
+    const struct program *program = &parser->document->program;
+
+    if (step->block == 0)
+        return 0;
+    const char *why = parallel_check_step(step);
+    if (why)
+        return refuse(parser, line, op_token->column,
+                      "%s, expected one that docs/parallel.md lists", why);
+    for (unsigned i = 0; i < op_table[step->op].nargs; i++) {
+        if (parallel_slot_is_foreign(program, step, i))
+            return refuse(parser, line, op_token->column,
+                          "'%s' is bound in this parallel block by another actor, expected a slot "
+                          "from before the block or the actor's own",
+                          program->slots[step->args[i]].name);
+    }
+    return 0;
+}
+
+static int expect_end_of_line(struct parser *parser, struct line *line)
+{
+    struct token rest = next_token(line);
+
+    if (rest.length == 0)
+        return 0;
+    return refuse(parser, line, rest.column, "unexpected '%.*s', expected the end of the line",
+                  shown(&rest), rest.text);
+}
+
+/* "parallel {" */
+static int open_block(struct parser *parser, struct line *line, const struct token *word)
+{
+    int err = expect_character(parser, line, "{", "after 'parallel'");
+
+    if (!err)
+        err = expect_end_of_line(parser, line);
+    if (err)
+        return err;
+    if (parser->block_line)
+        return refuse(parser, line, word->column,
+                      "a parallel block in the parallel block of line %u, expected '}' before it",
+                      parser->block_line);
+    parser->block_line = line->number;
+    parser->blocks++;
+    return 0;
+}
+
+/* "}" */
+static int close_block(struct parser *parser, struct line *line, const struct token *word)
+{
+    const struct program *program = &parser->document->program;
+    bool two = false;
+
+    if (!parser->block_line)
+        return refuse(parser, line, word->column,
+                      "unexpected '}', expected it only behind 'parallel {'");
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        const struct step *step = &program->steps[i];
+        two |= step->block == parser->blocks &&
+               step->actor != program->steps[program->nsteps - 1].actor;
+    }
+    if (!two)
+        return refuse(parser, line, word->column,
+                      "the parallel block of line %u has fewer than two actors, expected two",
+                      parser->block_line);
+    parser->block_line = 0;
+    return expect_end_of_line(parser, line);
 }
 
 static int parse_step(struct parser *parser, struct line *line, const struct token *actor_token)
@@ -412,13 +489,11 @@ static int parse_step(struct parser *parser, struct line *line, const struct tok
         err = parse_args(parser, line, step, slots_bound);
     if (!err)
         err = expect_character(parser, line, ")", "at the end of the call");
+    if (!err)
+        err = check_in_block(parser, line, &op_token, step);
     if (err)
         return err;
-    struct token rest = next_token(line);
-    if (rest.length)
-        return refuse(parser, line, rest.column, "unexpected '%.*s', expected the end of the line",
-                      shown(&rest), rest.text);
-    return 0;
+    return expect_end_of_line(parser, line);
 }
 
 /* Copies the rest of the line, blanks trimmed, into a header's room. */
@@ -550,6 +625,10 @@ static int parse_line(struct parser *parser, struct line *line)
     if (line->text[line->at] == '#')
         return keep_comment(parser, line);
     struct token word = next_token(line);
+    if (token_is(&word, "parallel"))
+        return open_block(parser, line, &word);
+    if (token_is(&word, "}"))
+        return close_block(parser, line, &word);
     int err = parse_header(parser, line, &word, &is_header);
     if (err || is_header)
         return err;
@@ -609,6 +688,11 @@ static int parse_into(struct parser *parser, const char *text, size_t length)
         if (err)
             return err;
         at = end + 1;
+    }
+    if (parser->block_line) {
+        refuse(parser, NULL, 0, "the parallel block is not closed, expected '}' behind it");
+        parser->error->line = parser->block_line;
+        return -EINVAL;
     }
     if (parser->document->program.nsteps == 0)
         return refuse(parser, NULL, 0, "the program has no steps, expected at least one");
@@ -716,8 +800,13 @@ int document_write(const struct document *document, FILE *out)
         fprintf(out, "expect %s: %s\n", document->expects[i].subject, document->expects[i].verdict);
     fprintf(out, "\n");
     for (unsigned i = 0; i < program->nsteps; i++) {
+        unsigned block = program->steps[i].block;
+        if (block && (i == 0 || program->steps[i - 1].block != block))
+            fprintf(out, "parallel {\n");
         step_print(program, i, text, sizeof(text));
         fprintf(out, "%s: %s\n", program->actors[program->steps[i].actor].name, text);
+        if (block && parallel_end(program, i) == i + 1)
+            fprintf(out, "}\n");
     }
     return fflush(out) != 0 || ferror(out) ? -EIO : 0;
 }

@@ -1,6 +1,8 @@
 /* The table of operations, and programs as data. */
 #include "fuzz/program/program.h"
 
+#include "fuzz/program/parallel.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -239,7 +241,7 @@ static bool step_equal(const struct step *a, const struct step *b)
 {
     const struct op_info *op = &op_table[a->op];
 
-    if (a->op != b->op || a->actor != b->actor)
+    if (a->op != b->op || a->actor != b->actor || a->block != b->block)
         return false;
     for (unsigned i = 0; i < op->nouts; i++) {
         if (a->outs[i] != b->outs[i])
@@ -480,6 +482,8 @@ int program_check(const struct program *program, unsigned *ret_step, char *ret_w
 
     for (; !why && index < program->nsteps; index++) {
         why = check_step(program, index, &bound);
+        if (!why)
+            why = parallel_check(program, index);
         if (why)
             break;
     }
@@ -522,6 +526,7 @@ static void copy_step(const struct program *from, const struct step *step, struc
 
     assert(copy);
     copy->line = step->line;
+    copy->block = step->block;
     for (unsigned i = 0; i < op->nargs; i++) {
         copy->tags[i] = step->tags[i];
         copy->args[i] = step->args[i];
@@ -555,5 +560,6 @@ int program_without(const struct program *program, const uint8_t drop[PROGRAM_ST
         if (!drop[i] && step_survives(step, &map))
             copy_step(program, step, &map, ret_program);
     }
+    parallel_renumber(ret_program);
     return 0;
 }

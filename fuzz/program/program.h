@@ -184,6 +184,8 @@ struct step {
     uint8_t tags[PROGRAM_ARGS_MAX]; /* enum arg_tag */
     int64_t args[PROGRAM_ARGS_MAX];
     uint32_t line; /* of the text it came from, 0 if it came from elsewhere */
+    /* The parallel block it stands in, 0 for none. Blocks are contiguous and count from 1 on. */
+    uint8_t block;
 };
 
 struct program_slot {

@@ -226,7 +226,9 @@ static int check_exclusive(const struct model *model, int64_t op, uint32_t event
         return 0;
     if (op == EPOLL_CTL_MOD)
         return EINVAL;
-    if (op == EPOLL_CTL_ADD && (model->files[file].kind == FILE_EPOLL || (events & ~allowed) != 0))
+    if (op == EPOLL_CTL_ADD &&
+        ((model->files[file].kind == FILE_EPOLL && !MISTAKE(EXCLUSIVE_NESTED)) ||
+         (events & ~allowed) != 0))
         return EINVAL;
     return 0;
 }
@@ -305,9 +307,6 @@ int model_ctl(struct model *model, int epfd, int64_t op, int number, int64_t eve
     int err = check_exclusive(model, op, events, file);
     if (err)
         return err;
-    if (MISTAKE(EEXIST_FIRST) && op == EPOLL_CTL_ADD &&
-        model_item_find(model, instance, number, file) != MODEL_NONE)
-        return EEXIST;
     if (op == EPOLL_CTL_ADD && model->files[file].kind == FILE_EPOLL &&
         nests_too_deep(model, instance, file))
         return ELOOP;

@@ -209,8 +209,13 @@ static int advance(struct follow *follow, unsigned k)
     follow->next->count = 0;
     for (unsigned i = 0; i < follow->now->count; i++) {
         struct model_tape tape;
+        unsigned tapes = 0;
         model_tape_init(&tape);
         do {
+            if (++tapes > MODEL_TAPES_MAX) {
+                follow->verdict->beyond = "more orders in which actors could go on than are tried";
+                return -EDOM;
+            }
             model_copy(follow->scratch, follow->now->models[i]);
             model_step(follow->scratch, k, &tape, &follow->report);
             if (follow->report.beyond) {

@@ -19,6 +19,7 @@ struct model;
 
 enum {
     MODEL_CHOICES_MAX = 24, /* choices that one step can need; a step past it is beyond the model */
+    MODEL_TAPES_MAX = 4096, /* outcomes of one step that model_follow tries */
     MODEL_STATES_MAX = 64,  /* states that model_follow keeps at one time */
     MODEL_RETURNS_MAX = PROGRAM_ACTORS_MAX + 1, /* the step's own actor and everyone it wakes */
 };

@@ -160,9 +160,6 @@ static enum model_io write_datagram(struct model *model, int file, struct model_
 {
     struct model_file *state = &model->files[file];
 
-    /* Its peer was closed, and an earlier write has found that out: unix_peer is gone. */
-    if (state->peer_forgotten)
-        return fail(transfer, ENOTCONN);
     if ((uint64_t)transfer->count > model->facts->socket_buffer - 32)
         return fail(transfer, EMSGSIZE);
     if (state->error != 0)
@@ -171,6 +168,9 @@ static enum model_io write_datagram(struct model *model, int file, struct model_
         return fail(transfer, EPIPE);
     if (!room(model, file))
         return IO_SLEEP;
+    /* Its peer was closed, and an earlier write has found that out: unix_peer is gone. */
+    if (state->peer_forgotten)
+        return fail_sent(model, file, transfer, ENOTCONN);
     if (model->files[state->peer].released) {
         /* unix_dgram_disconnected: what the peer had sent is lost. */
         state->peer_forgotten = true;

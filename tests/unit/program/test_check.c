@@ -77,6 +77,47 @@ static void who_and_what(void **state)
     assert_refused(10, "the actor is not born yet");
 }
 
+static void blocks(void **state)
+{
+    static struct program program;
+    static struct program block;
+    char why[128];
+    unsigned at;
+
+    (void)state;
+    parse_program("main: t1 = pthread_create()\n"
+                  "parallel {\n"
+                  "main: close(3)\n"
+                  "t1: close(4)\n"
+                  "}\n"
+                  "main: close(5)\n",
+                  &block);
+    static const struct {
+        unsigned step, number;
+        unsigned at;
+        const char *why;
+    } damages[] = {
+        {1, 0, 2, "a parallel block has fewer than two actors"},
+        {2, 0, 1, "a parallel block has fewer than two actors"},
+        {2, 2, 1, "a parallel block has fewer than two actors"},
+        {3, 3, 3, "parallel blocks are not numbered in order"},
+        {3, 2, 3, "a parallel block has fewer than two actors"},
+        {0, 2, 0, "parallel blocks are not numbered in order"},
+        {0, 1, 0, "the operation cannot stand in a parallel block"},
+    };
+    for (unsigned i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+        program = block;
+        program.steps[damages[i].step].block = (uint8_t)damages[i].number;
+        assert_int_equal(program_check(&program, &at, why, sizeof(why)), -EINVAL);
+        assert_string_equal(why, damages[i].why);
+        assert_int_equal(at, damages[i].at);
+    }
+    program = block;
+    program.steps[3].block = 1;
+    assert_checked(&program);
+    assert_false(program_equal(&program, &block));
+}
+
 static void bindings(void **state)
 {
     (void)state;
@@ -256,15 +297,11 @@ static void the_message_never_overflows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts),
-        cmocka_unit_test(who_and_what),
-        cmocka_unit_test(bindings),
-        cmocka_unit_test(actors),
-        cmocka_unit_test(names),
-        cmocka_unit_test(tags),
-        cmocka_unit_test(values),
-        cmocka_unit_test(random_damage),
-        cmocka_unit_test(the_message_never_overflows),
+        cmocka_unit_test(counts),        cmocka_unit_test(who_and_what),
+        cmocka_unit_test(blocks),        cmocka_unit_test(bindings),
+        cmocka_unit_test(actors),        cmocka_unit_test(names),
+        cmocka_unit_test(tags),          cmocka_unit_test(values),
+        cmocka_unit_test(random_damage), cmocka_unit_test(the_message_never_overflows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

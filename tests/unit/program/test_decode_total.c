@@ -5,6 +5,7 @@
 #include "tests/unit/program/support.h"
 
 #include "fuzz/program/bytes.h"
+#include "fuzz/program/parallel.h"
 
 #include <string.h>
 
@@ -14,6 +15,7 @@ enum {
 };
 
 static unsigned op_seen[OPS];
+static unsigned blocks_seen;
 
 static void assert_bytes_round_trip(const struct program *program)
 {
@@ -37,6 +39,7 @@ static void decode_and_check(const uint8_t *bytes, size_t length, bool with_text
     assert_bytes_round_trip(&program);
     for (unsigned i = 0; i < program.nsteps; i++)
         op_seen[program.steps[i].op]++;
+    blocks_seen += parallel_count(&program);
     /* The empty program is the one without a text: a file with no steps is a mistake. */
     if (with_text && program.nsteps > 0)
         assert_text_round_trip(&program);
@@ -58,6 +61,8 @@ static void random_byte_strings(void **state)
         if (op_seen[op] < TRIALS(1000))
             fail_msg("%s came out %u times only", op_table[op].text, op_seen[op]);
     }
+    if (blocks_seen < TRIALS(1000))
+        fail_msg("parallel blocks came out %u times only", blocks_seen);
 }
 
 /* Small and equal bytes are what engines and shrinkers feed. */

@@ -55,11 +55,8 @@ static void unknown_words(void **state)
     static const struct refusal refusals[] = {
         {GOOD "bob: close(r0)", 4, 1,
          "'bob' is neither a header nor an actor, expected main or one that an earlier step binds"},
-        {GOOD "parallel: 2", 4, 1,
-         "the header 'parallel' stands behind the first step, expected it before"},
-        {"parallel: 2", 1, 1,
-         "'parallel' is neither a header nor an actor, expected main or one that an earlier step "
-         "binds"},
+        {GOOD "parallel: 2", 4, 9, "unexpected ':', expected '{' after 'parallel'"},
+        {"parallel: 2", 1, 9, "unexpected ':', expected '{' after 'parallel'"},
         {GOOD "main: fly(r0)", 4, 7, "unknown operation 'fly', expected one of docs/operations.md"},
         {GOOD "main: 7(r0)", 4, 7, "unknown operation '7', expected one of docs/operations.md"},
         {GOOD "main:", 4, 6, "the line ends, expected an operation of docs/operations.md"},
@@ -91,6 +88,45 @@ static void unknown_words(void **state)
         {GOOD "main: epoll_ctl(e0, ADD, r0, EPOLLIN|NULL)", 4, 38,
          "'NULL' cannot be joined by '|'"},
         {GOOD "main: epoll_ctl(e0, ADD, r0, BADPTR|1)", 4, 30, "'BADPTR' cannot be joined by '|'"},
+    };
+    (void)state;
+    ASSERT_REFUSED(refusals);
+}
+
+#define BLOCK GOOD "parallel {\n"
+
+static void parallel_blocks(void **state)
+{
+    static const struct refusal refusals[] = {
+        {BLOCK "main: close(e0)\np1: close(e0)", 4, 0,
+         "the parallel block is not closed, expected '}' behind it"},
+        {BLOCK "parallel {", 5, 1,
+         "a parallel block in the parallel block of line 4, expected '}' before it"},
+        {GOOD "}", 4, 1, "unexpected '}', expected it only behind 'parallel {'"},
+        {BLOCK "}", 5, 1, "the parallel block of line 4 has fewer than two actors, expected two"},
+        {BLOCK "main: close(e0)\nmain: close(e0)\n}", 7, 1,
+         "the parallel block of line 4 has fewer than two actors, expected two"},
+        {GOOD "parallel", 4, 9, "the line ends, expected '{' after 'parallel'"},
+        {GOOD "parallel { main: close(e0)", 4, 12,
+         "unexpected 'main', expected the end of the line"},
+        {GOOD "parallel {\nmain: close(e0)\np1: close(e0)\n} }", 7, 3,
+         "unexpected '}', expected the end of the line"},
+        {BLOCK "main: fork()", 5, 7,
+         "the operation cannot stand in a parallel block, expected one that docs/parallel.md "
+         "lists"},
+        {BLOCK "main: epoll_wait(e0, 8, -1)", 5, 7,
+         "a wait in a parallel block has a timeout, expected one that docs/parallel.md lists"},
+        {BLOCK "main: epoll_wait(e0, 8, 1)", 5, 7,
+         "a wait in a parallel block has a timeout, expected one that docs/parallel.md lists"},
+        {BLOCK "main: eventfd(0, 0)", 5, 7,
+         "a parallel block opens a descriptor that can block, expected one that docs/parallel.md "
+         "lists"},
+        {BLOCK "main: v9 = eventfd(0, EFD_NONBLOCK)\np1: close(v9)", 6, 5,
+         "'v9' is bound in this parallel block by another actor, expected a slot from before the "
+         "block or the actor's own"},
+        {BLOCK "main: close(e0)\np1: close(e0)\n}", 5, 0,
+         "a descriptor that can block is opened before a parallel block, expected a program that "
+         "can run"},
     };
     (void)state;
     ASSERT_REFUSED(refusals);
@@ -345,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unknown_words),
+        cmocka_unit_test(parallel_blocks),
         cmocka_unit_test(punctuation),
         cmocka_unit_test(counts_of_arguments),
         cmocka_unit_test(names_that_cannot_be_bound),

@@ -68,6 +68,29 @@ static void nothing_else_goes(void **state)
                    "main: e0 = epoll_create1(0)\nmain: close(200)\n");
 }
 
+/* A block that loses its second actor is none any more, and those behind it are numbered anew. */
+static void blocks_close_up(void **state)
+{
+    (void)state;
+    assert_without("main: t1 = pthread_create()\n"
+                   "parallel {\n"
+                   "main: close(3)\n"
+                   "t1: close(4)\n"
+                   "}\n"
+                   "parallel {\n"
+                   "t1: close(5)\n"
+                   "main: close(6)\n"
+                   "main: close(7)\n"
+                   "}\n",
+                   "..x..x",
+                   "main: t1 = pthread_create()\n"
+                   "main: close(3)\n"
+                   "parallel {\n"
+                   "t1: close(5)\n"
+                   "main: close(6)\n"
+                   "}\n");
+}
+
 static void lines_of_the_text_are_kept(void **state)
 {
     static struct program program;
@@ -126,6 +149,7 @@ int main(void)
         cmocka_unit_test(users_of_a_dropped_slot_go_with_it),
         cmocka_unit_test(steps_of_a_dropped_actor_go_with_it),
         cmocka_unit_test(nothing_else_goes),
+        cmocka_unit_test(blocks_close_up),
         cmocka_unit_test(lines_of_the_text_are_kept),
         cmocka_unit_test(random_programs_stay_programs),
     };

@@ -1,0 +1,804 @@
+/* Calls moment by moment. */
+#include "oracle/linear_kernel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+void linear_state_init(struct linear_state *state, const struct program *program,
+                       const struct model_facts *facts)
+{
+    struct model_report report = {.beyond = NULL};
+    struct model *model = &state->model;
+
+    memset(state, 0, offsetof(struct linear_state, model));
+    model_init(model, program, facts);
+    model->report = &report;
+    state->reserved = (int16_t)model_file_new(model, FILE_PATH, 0);
+    model->files[state->reserved].refs = 1;
+    model->files[state->reserved].born = MODEL_NONE;
+    model_normalize(model);
+}
+
+void linear_state_copy(struct linear_state *to, const struct linear_state *from)
+{
+    unsigned nactors = from->model.program->nactors;
+
+    memcpy(to, from, offsetof(struct linear_state, flights));
+    memcpy(to->flights, from->flights, nactors * sizeof(from->flights[0]));
+    model_copy(&to->model, &from->model);
+}
+
+void linear_state_normalize(struct linear_state *state)
+{
+    model_normalize(&state->model);
+}
+
+uint64_t linear_state_hash(const struct linear_state *state)
+{
+    const uint8_t *bytes = (const uint8_t *)state->flights;
+    size_t length = state->model.program->nactors * sizeof(state->flights[0]);
+    uint64_t hash = model_hash(&state->model);
+
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+bool linear_state_equal(const struct linear_state *a, const struct linear_state *b)
+{
+    return memcmp(a->flights, b->flights, a->model.program->nactors * sizeof(a->flights[0])) == 0 &&
+           model_equal(&a->model, &b->model);
+}
+
+/* --- One moment --- */
+
+struct moment {
+    struct linear_state *state;
+    struct model *model;
+    struct flight *flight;
+    const struct step *step;
+    const struct op_info *op;
+    const struct trace *trace;
+    const struct trace_step *observed;
+    unsigned index;
+    struct model_tape tape;
+    struct model_report report;
+};
+
+static bool is_read_or_write(const struct moment *moment)
+{
+    return moment->step->op == OP_READ || moment->step->op == OP_WRITE;
+}
+
+/* The file at a number of the caller's table; a number that is only reserved names none. */
+static int file_at(struct moment *moment, int number)
+{
+    int file = model_file_at(moment->model, number);
+
+    return file == moment->state->reserved ? MODEL_NONE : file;
+}
+
+/* The place in the caller's table that an argument names, or NULL. */
+static int16_t *entry_of(struct moment *moment, unsigned arg)
+{
+    int number = model_arg_number(moment->model, arg);
+
+    if (number < 0 || number >= PROGRAM_FD_LIMIT)
+        return NULL;
+    return &model_table_of(moment->model, moment->step->actor)->files[number];
+}
+
+/* The arguments that are descriptors which the call looks up once: two at most. */
+static unsigned fd_args(const struct moment *moment, unsigned ret_args[2])
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < moment->op->nargs && count < 2; i++) {
+        if (arg_table[moment->op->args[i]].shape == ARG_SHAPE_FD)
+            ret_args[count++] = i;
+    }
+    return count;
+}
+
+/* Order aside: the ready list's order is the wakeups', and those run at once. */
+static bool same_events(const struct trace_event *a, const struct trace_event *b, unsigned count)
+{
+    uint64_t used = 0;
+
+    assert(count <= 64);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned j = 0;
+        while (j < count &&
+               (((used >> j) & 1) || a[i].events != b[j].events || a[i].data != b[j].data))
+            j++;
+        if (j == count)
+            return false;
+        used |= UINT64_C(1) << j;
+    }
+    return true;
+}
+
+/* Which events a wait without room for all hands out is a matter of their order. */
+static enum linear_step mismatch(const struct moment *moment, unsigned nevents)
+{
+    bool wait = moment->op->effect == EFFECT_WAIT;
+
+    if (wait && nevents > 0 && moment->observed->nevents == nevents &&
+        moment->step->args[1] == (int64_t)nevents)
+        return LINEAR_BEYOND;
+    return LINEAR_REFUSED;
+}
+
+static enum linear_step match_return(const struct moment *moment, const struct model_return *back,
+                                     const struct trace_step *observed)
+{
+    const struct op_info *op = &op_table[moment->model->program->steps[back->step].op];
+
+    if (back->ret != observed->ret || back->err != observed->err ||
+        back->nevents != observed->nevents)
+        return LINEAR_REFUSED;
+    if (!back->any_digest && back->digest != observed->digest)
+        return LINEAR_REFUSED;
+    for (unsigned i = 0; i < op->nouts; i++) {
+        if (op->outs[i].kind != FILE_ACTOR && back->fds[i] != observed->fds[i])
+            return LINEAR_REFUSED;
+    }
+    if (same_events(back->events, observed->events, back->nevents))
+        return LINEAR_ALLOWED;
+    return mismatch(moment, back->nevents);
+}
+
+/* The whole call by the model, in the state as it is. */
+static enum linear_step carry_out(struct moment *moment)
+{
+    model_step(moment->model, moment->index, &moment->tape, &moment->report);
+    /* In a block nobody sleeps, so nobody is woken, and nothing is left to choice. */
+    if (moment->report.beyond || moment->tape.length > 0 || moment->report.nreturns != 1)
+        return LINEAR_BEYOND;
+    return match_return(moment, &moment->report.returns[0], moment->observed);
+}
+
+/* The same with the files that the call has found before, whatever its numbers name now. */
+static enum linear_step carry_out_resolved(struct moment *moment)
+{
+    unsigned args[2];
+    int16_t saved[2];
+    unsigned count = moment->flight->resolved ? fd_args(moment, args) : 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        int16_t *entry = entry_of(moment, args[i]);
+        if (!entry)
+            continue;
+        saved[i] = *entry;
+        *entry = moment->flight->files[i];
+    }
+    enum linear_step result = carry_out(moment);
+    for (unsigned i = count; i-- > 0;) {
+        int16_t *entry = entry_of(moment, args[i]);
+        if (entry)
+            *entry = saved[i];
+    }
+    return result;
+}
+
+/* The file of the call's i-th descriptor argument. */
+static int file_of(struct moment *moment, unsigned i)
+{
+    unsigned args[2];
+    unsigned count = fd_args(moment, args);
+
+    if (moment->flight->resolved)
+        return moment->flight->files[i];
+    return i < count ? file_at(moment, model_arg_number(moment->model, args[i])) : MODEL_NONE;
+}
+
+/* ep->mtx is held. */
+static bool is_scanned(const struct moment *moment, int instance)
+{
+    const struct linear_state *state = moment->state;
+
+    for (unsigned i = 0; i < moment->model->program->nactors; i++) {
+        if (&state->flights[i] != moment->flight && state->flights[i].scanning &&
+            state->flights[i].instance == instance)
+            return true;
+    }
+    return false;
+}
+
+static struct item_name name_of(const struct model_item *item)
+{
+    return (struct item_name){
+        .instance = item->instance, .file = item->file, .number = item->number};
+}
+
+static struct model_item *find_named(struct model *model, const struct item_name *name)
+{
+    int index = model_item_find(model, name->instance, name->number, name->file);
+    return index == MODEL_NONE ? NULL : &model->items[index];
+}
+
+static void link_item(struct model *model, struct model_item *item)
+{
+    if (item->ready == 0)
+        item->ready = ++model->ready_back;
+}
+
+static void hold(struct flight *flight, int file)
+{
+    assert(flight->nheld < 2);
+    flight->held[flight->nheld++] = (int16_t)file;
+}
+
+static enum linear_step allow_if(bool allowed)
+{
+    return allowed ? LINEAR_ALLOWED : LINEAR_REFUSED;
+}
+
+/* What is on ready lists, before something that may put more there. */
+struct ready_lists {
+    unsigned nitems;
+    int32_t ready[MODEL_ITEMS_MAX];
+};
+
+static void take_ready(struct model *model, struct ready_lists *ret_lists)
+{
+    ret_lists->nitems = model->nitems;
+    for (unsigned i = 0; i < model->nitems; i++) {
+        ret_lists->ready[i] = model->items[i].ready;
+        model->items[i].ready = 0;
+    }
+}
+
+/* The item that was linked next behind `place`, or NULL. */
+static struct model_item *next_linked(struct model *model, int32_t place)
+{
+    struct model_item *next = NULL;
+
+    for (unsigned i = 0; i < model->nitems; i++) {
+        struct model_item *item = &model->items[i];
+        if (item->ready > place && (!next || item->ready < next->ready))
+            next = item;
+    }
+    return next;
+}
+
+/*
+ * Takes back what has been put on ready lists since: it is put there one by one later, in the order
+ * in which the callbacks run. Items of `instance` stay. Returns false if there are too many.
+ */
+static bool postpone_wakeups(struct moment *moment, const struct ready_lists *lists, int instance)
+{
+    struct model *model = moment->model;
+    struct flight *flight = moment->flight;
+    struct model_item *item;
+    bool room = true;
+
+    flight->at = flight->nnames = 0;
+    for (int32_t place = 0; (item = next_linked(model, place)) != NULL; place = item->ready) {
+        if (item->instance == instance)
+            continue;
+        room &= flight->nnames < FLIGHT_NAMES_MAX;
+        if (room)
+            flight->names[flight->nnames++] = name_of(item);
+    }
+    for (unsigned i = 0; i < model->nitems; i++) {
+        int32_t before = i < lists->nitems ? lists->ready[i] : 0;
+        if (before != 0 || model->items[i].instance != instance)
+            model->items[i].ready = before;
+    }
+    return room;
+}
+
+/* --- Descriptors --- */
+
+static enum linear_step resolve(struct moment *moment)
+{
+    unsigned args[2];
+    unsigned count = fd_args(moment, args);
+
+    for (unsigned i = 0; i < count; i++) {
+        int file = file_at(moment, model_arg_number(moment->model, args[i]));
+        moment->flight->files[i] = (int16_t)file;
+        if (file == MODEL_NONE)
+            continue;
+        model_ref(moment->model, file);
+        hold(moment->flight, file);
+    }
+    moment->flight->resolved = true;
+    return LINEAR_ALLOWED;
+}
+
+/* file_close_fd. A number past the table's end is the model's to answer. */
+static enum linear_step uninstall(struct moment *moment)
+{
+    int number = model_arg_number(moment->model, 0);
+    int file = file_at(moment, number);
+
+    if (file == MODEL_NONE)
+        return allow_if(moment->observed->ret == -1 && moment->observed->err == EBADF);
+    if (moment->observed->ret != 0 || moment->observed->err != 0)
+        return LINEAR_REFUSED;
+    (void)model_uninstall(model_table_of(moment->model, moment->step->actor), number);
+    hold(moment->flight, file);
+    return LINEAR_ALLOWED;
+}
+
+static void bind(struct moment *moment, unsigned out, int number)
+{
+    moment->model->slots[moment->step->outs[out]] = (int16_t)number;
+}
+
+/* do_dup2: both numbers are looked at under the table's lock. */
+static enum linear_step replace(struct moment *moment)
+{
+    int from = model_arg_number(moment->model, 0);
+    int over = model_arg_number(moment->model, 1);
+    int file = file_at(moment, from);
+    const struct trace_step *observed = moment->observed;
+    struct model_table *table = model_table_of(moment->model, moment->step->actor);
+
+    if (file == MODEL_NONE || over < 0 || over >= PROGRAM_FD_LIMIT) {
+        /* The model answers all of these the same way but for a number that is only reserved. */
+        bind(moment, 0, -1);
+        if (file == MODEL_NONE)
+            return allow_if(observed->ret == -1 && observed->err == EBADF);
+        return carry_out(moment);
+    }
+    if (from != over && table->files[over] == moment->state->reserved) {
+        bind(moment, 0, -1);
+        return allow_if(observed->ret == -1 && observed->err == EBUSY);
+    }
+    if (observed->ret != over || observed->err != 0)
+        return LINEAR_REFUSED;
+    bind(moment, 0, over);
+    if (from == over)
+        return LINEAR_ALLOWED;
+    model_ref(moment->model, file);
+    int old = model_uninstall(table, over);
+    table->files[over] = (int16_t)file;
+    if (old != MODEL_NONE)
+        hold(moment->flight, old);
+    return LINEAR_ALLOWED;
+}
+
+static enum linear_step reserve(struct moment *moment)
+{
+    struct flight *flight = moment->flight;
+
+    if (flight->over)
+        return LINEAR_ALLOWED;
+    if (moment->observed->ret < 0) {
+        flight->over = true;
+        return carry_out_resolved(moment);
+    }
+    if (flight->resolved && flight->files[0] == MODEL_NONE)
+        return LINEAR_REFUSED; /* dup of what is not open cannot have succeeded */
+    int number = model_lowest_free(moment->model, 0);
+    if (number < 0)
+        return LINEAR_BEYOND;
+    if (number != moment->observed->fds[flight->nnumbers])
+        return LINEAR_REFUSED;
+    model_table_of(moment->model, moment->step->actor)->files[number] = moment->state->reserved;
+    flight->numbers[flight->nnumbers++] = (int16_t)number;
+    return LINEAR_ALLOWED;
+}
+
+/* The model opens at the lowest free numbers: the reserved ones are made to be those. */
+static enum linear_step install_opened(struct moment *moment)
+{
+    struct flight *flight = moment->flight;
+    struct model_table *table = model_table_of(moment->model, moment->step->actor);
+    /* A lower number than the first can have become free before the second was taken. */
+    bool crossed = flight->nnumbers == 2 && flight->numbers[1] < flight->numbers[0];
+    int last = flight->numbers[crossed ? 0 : flight->nnumbers - 1];
+    bool filled[PROGRAM_FD_LIMIT] = {false};
+
+    for (int number = 0; number < last; number++) {
+        filled[number] = table->files[number] == MODEL_NONE;
+        if (filled[number])
+            table->files[number] = moment->state->reserved;
+    }
+    for (unsigned i = 0; i < flight->nnumbers; i++)
+        table->files[flight->numbers[i]] = MODEL_NONE;
+    enum linear_step result = carry_out(moment);
+    for (int number = 0; number < last; number++) {
+        if (filled[number])
+            table->files[number] = MODEL_NONE;
+    }
+    if (!crossed || result == LINEAR_BEYOND)
+        return result;
+    int16_t reader = table->files[flight->numbers[1]];
+    table->files[flight->numbers[1]] = table->files[flight->numbers[0]];
+    table->files[flight->numbers[0]] = reader;
+    bind(moment, 0, flight->numbers[0]);
+    bind(moment, 1, flight->numbers[1]);
+    return allow_if(moment->observed->ret == 0 && moment->observed->err == 0);
+}
+
+static enum linear_step install(struct moment *moment)
+{
+    struct flight *flight = moment->flight;
+
+    if (flight->over)
+        return LINEAR_ALLOWED;
+    if (!flight->resolved)
+        return install_opened(moment);
+    /* dup: the reference that it took is the number's from now on. */
+    struct model_table *table = model_table_of(moment->model, moment->step->actor);
+    table->files[flight->numbers[0]] = flight->files[0];
+    flight->nheld = 0;
+    bind(moment, 0, flight->numbers[0]);
+    return allow_if(moment->observed->ret == flight->numbers[0] && moment->observed->err == 0);
+}
+
+/* eventpoll_release takes the locks of the instances that list the file. */
+static bool lists_are_locked(const struct moment *moment, int file)
+{
+    for (unsigned i = 0; i < moment->model->nitems; i++) {
+        const struct model_item *item = &moment->model->items[i];
+        if (item->file == file && is_scanned(moment, item->instance))
+            return true;
+    }
+    return false;
+}
+
+/* fput, on the way back to user space: by whoever drops the last reference. Rule 42. */
+static enum linear_step forget(struct moment *moment)
+{
+    struct flight *flight = moment->flight;
+    struct model *model = moment->model;
+
+    for (unsigned i = 0; i < flight->nheld; i++) {
+        int file = flight->held[i];
+        if (model->files[file].refs == 1 && lists_are_locked(moment, file))
+            return LINEAR_REFUSED;
+        if (--model->files[file].refs > 0)
+            continue;
+        model_forget_file(model, file);
+        flight->releasing[flight->nreleasing++] = (int16_t)file;
+    }
+    flight->nheld = 0;
+    return LINEAR_ALLOWED;
+}
+
+static enum linear_step release(struct moment *moment)
+{
+    struct flight *flight = moment->flight;
+    struct model *model = moment->model;
+    struct ready_lists lists;
+
+    if (flight->nreleasing == 0)
+        return LINEAR_ALLOWED;
+    take_ready(model, &lists);
+    for (unsigned i = 0; i < flight->nreleasing; i++) {
+        int file = flight->releasing[i];
+        const struct model_kind *kind = model_kind_of(model, file);
+        model->files[file].released = true;
+        if (kind->release)
+            kind->release(model, file);
+    }
+    flight->nreleasing = 0;
+    if (!postpone_wakeups(moment, &lists, MODEL_NONE) || moment->report.beyond)
+        return LINEAR_BEYOND;
+    return LINEAR_ALLOWED;
+}
+
+/* --- Reading, writing and epoll_ctl --- */
+
+/* Carries the call out, but for whom it wakes: that comes later. */
+static enum linear_step act_without_wakeup(struct moment *moment)
+{
+    struct ready_lists lists;
+
+    take_ready(moment->model, &lists);
+    enum linear_step result = carry_out_resolved(moment);
+    assert(moment->model->nitems == lists.nitems);
+    return postpone_wakeups(moment, &lists, MODEL_NONE) ? result : LINEAR_BEYOND;
+}
+
+/*
+ * ADD and MOD put their own item on its list under the lock, and tell who watches the instance
+ * behind it. Lists are not emptied before, for the call may look at them: a nested instance.
+ */
+static enum linear_step act_on_list(struct moment *moment)
+{
+    struct model *model = moment->model;
+    struct ready_lists lists = {.nitems = model->nitems};
+    int instance = file_of(moment, 0);
+
+    for (unsigned i = 0; i < model->nitems; i++)
+        lists.ready[i] = model->items[i].ready;
+    int32_t last = model->ready_back;
+    enum linear_step result = carry_out_resolved(moment);
+    if (moment->step->args[1] == EPOLL_CTL_DEL || model->nitems < lists.nitems)
+        return result; /* nobody is woken */
+    moment->flight->at = moment->flight->nnames = 0;
+    for (unsigned i = 0; i < model->nitems; i++) {
+        struct model_item *item = &model->items[i];
+        bool linked = item->ready > last && (i >= lists.nitems || lists.ready[i] == 0);
+        if (!linked || item->instance == instance)
+            continue;
+        if (moment->flight->nnames == FLIGHT_NAMES_MAX)
+            return LINEAR_BEYOND;
+        item->ready = 0;
+        moment->flight->names[moment->flight->nnames++] = name_of(item);
+    }
+    return result;
+}
+
+/* epoll_ctl answers these before it takes the lock of the instance. */
+static bool fails_early(const struct trace_step *observed)
+{
+    return observed->ret < 0 && (observed->err == EBADF || observed->err == EFAULT ||
+                                 observed->err == EPERM || observed->err == EINVAL);
+}
+
+static enum linear_step act(struct moment *moment)
+{
+    if (is_read_or_write(moment))
+        return act_without_wakeup(moment);
+    if (!fails_early(moment->observed) &&
+        (is_scanned(moment, file_of(moment, 0)) || is_scanned(moment, file_of(moment, 1))))
+        return LINEAR_REFUSED;
+    return act_on_list(moment);
+}
+
+/* ep_poll_callback: an item that ONESHOT has disabled meanwhile is passed over. */
+static enum linear_step wake(struct moment *moment, unsigned count)
+{
+    struct flight *flight = moment->flight;
+
+    for (; count > 0 && flight->at < flight->nnames; count--, flight->at++) {
+        struct model_item *item = find_named(moment->model, &flight->names[flight->at]);
+        if (item && (item->events & ~MASK_PRIVATE) != 0)
+            link_item(moment->model, item);
+    }
+    return LINEAR_ALLOWED;
+}
+
+/* --- Waiting --- */
+
+static enum linear_step start_scan(struct moment *moment)
+{
+    struct flight *flight = moment->flight;
+    struct model *model = moment->model;
+    int instance = file_of(moment, 0);
+    int next;
+
+    flight->over = true;
+    if (moment->observed->ret < 0 || instance == MODEL_NONE ||
+        model->files[instance].kind != FILE_EPOLL)
+        return carry_out_resolved(moment);
+    if (is_scanned(moment, instance)) {
+        moment->state->false_empties++;
+        return allow_if(moment->observed->ret == 0);
+    }
+    if (model_next_ready(model, instance, 0, true) == MODEL_NONE)
+        return allow_if(moment->observed->ret == 0);
+    flight->over = false;
+    flight->scanning = true;
+    flight->instance = (int16_t)instance;
+    while ((next = model_next_ready(model, instance, 0, true)) != MODEL_NONE) {
+        if (flight->nnames == FLIGHT_NAMES_MAX)
+            return LINEAR_BEYOND;
+        flight->names[flight->nnames++] = name_of(&model->items[next]);
+        /* A callback from here on puts it on ovflist: it is ready again when the scan is done. */
+        model->items[next].ready = 0;
+    }
+    return LINEAR_ALLOWED;
+}
+
+static bool has_room(const struct moment *moment)
+{
+    return moment->flight->nevents < moment->step->args[1];
+}
+
+static enum linear_step scan_one(struct moment *moment)
+{
+    struct flight *flight = moment->flight;
+
+    if (flight->over || flight->at == flight->nnames || !has_room(moment))
+        return LINEAR_ALLOWED;
+    struct item_name *name = &flight->names[flight->at];
+    struct model_item *item = find_named(moment->model, name);
+    assert(item); /* whoever removes it needs the lock */
+    if (is_scanned(moment, item->file))
+        return LINEAR_REFUSED;
+    flight->at++;
+    uint32_t found = model_item_poll(moment->model, (unsigned)(item - moment->model->items), 1);
+    if (found == 0)
+        return LINEAR_ALLOWED;
+    flight->events[flight->nevents++] =
+        (struct trace_event){.events = found, .data = (uint64_t)item->data};
+    if ((item->events & (uint32_t)EPOLLONESHOT) != 0)
+        item->events &= MASK_PRIVATE;
+    else
+        name->requeue = (item->events & (uint32_t)EPOLLET) == 0;
+    return LINEAR_ALLOWED;
+}
+
+static enum linear_step finish_scan(struct moment *moment)
+{
+    struct flight *flight = moment->flight;
+    const struct trace_step *observed = moment->observed;
+
+    if (flight->over)
+        return LINEAR_ALLOWED;
+    while (flight->at < flight->nnames && has_room(moment)) {
+        if (scan_one(moment) != LINEAR_ALLOWED)
+            return LINEAR_REFUSED;
+    }
+    for (unsigned i = 0; i < flight->nnames; i++) {
+        struct model_item *item = find_named(moment->model, &flight->names[i]);
+        if (item && (i >= flight->at || flight->names[i].requeue))
+            link_item(moment->model, item);
+    }
+    flight->scanning = false;
+    if (observed->ret == flight->nevents && observed->nevents == flight->nevents &&
+        observed->err == 0 && same_events(flight->events, observed->events, flight->nevents))
+        return LINEAR_ALLOWED;
+    return mismatch(moment, flight->nevents);
+}
+
+/* --- Outside of blocks --- */
+
+static bool returned_at(const struct trace_step *step, unsigned index)
+{
+    return step->state == STEP_DONE && step->completed_at == (int)index;
+}
+
+static bool fate_matches(const struct moment *moment)
+{
+    const struct trace_step *observed = moment->observed;
+
+    switch (moment->report.fate) {
+    case MODEL_RETURNED:
+        return returned_at(observed, moment->index);
+    case MODEL_ASLEEP:
+        /* It may have been woken by what it did itself, in the same step. */
+        return observed->blocked || returned_at(observed, moment->index);
+    case MODEL_DIED:
+        return observed->state == STEP_DIED && !observed->blocked;
+    case MODEL_SKIPPED:
+        return observed->state == STEP_SKIPPED;
+    }
+    return false;
+}
+
+static enum linear_step take_turn(struct moment *moment)
+{
+    unsigned observed = 0;
+
+    model_step(moment->model, moment->index, &moment->tape, &moment->report);
+    if (moment->report.beyond)
+        return LINEAR_BEYOND;
+    for (unsigned i = 0; i <= moment->index; i++)
+        observed += returned_at(&moment->trace->steps[i], moment->index);
+    if (observed != moment->report.nreturns || !fate_matches(moment))
+        return LINEAR_REFUSED;
+    for (unsigned i = 0; i < moment->report.nreturns; i++) {
+        const struct model_return *back = &moment->report.returns[i];
+        const struct trace_step *step = &moment->trace->steps[back->step];
+        if (!returned_at(step, moment->index))
+            return LINEAR_REFUSED;
+        enum linear_step result = match_return(moment, back, step);
+        if (result != LINEAR_ALLOWED)
+            return result;
+    }
+    return LINEAR_ALLOWED;
+}
+
+static enum linear_step dispatch(struct moment *moment, enum linear_moment which)
+{
+    switch (which) {
+    case MOMENT_TURN:
+        return take_turn(moment);
+    case MOMENT_WHOLE:
+        return carry_out(moment);
+    case MOMENT_RESOLVE:
+        return resolve(moment);
+    case MOMENT_ACT:
+        return act(moment);
+    case MOMENT_WAKE:
+        return wake(moment, FLIGHT_NAMES_MAX);
+    case MOMENT_WAKE_ONE:
+        return wake(moment, 1);
+    case MOMENT_START:
+        return start_scan(moment);
+    case MOMENT_SCAN:
+        return scan_one(moment);
+    case MOMENT_FINISH:
+        return finish_scan(moment);
+    case MOMENT_UNINSTALL:
+        return uninstall(moment);
+    case MOMENT_REPLACE:
+        return replace(moment);
+    case MOMENT_RESERVE:
+        return reserve(moment);
+    case MOMENT_INSTALL:
+        return install(moment);
+    case MOMENT_FORGET:
+        return forget(moment);
+    case MOMENT_RELEASE:
+        return release(moment);
+    }
+    return LINEAR_BEYOND;
+}
+
+static void begin(struct moment *moment, struct linear_state *state, unsigned step,
+                  const struct trace *observed)
+{
+    struct model *model = &state->model;
+
+    moment->state = state;
+    moment->model = model;
+    moment->step = &model->program->steps[step];
+    moment->op = &op_table[moment->step->op];
+    moment->flight = &state->flights[moment->step->actor];
+    moment->trace = observed;
+    moment->observed = &observed->steps[step];
+    moment->index = step;
+    model_tape_init(&moment->tape);
+    moment->report.beyond = NULL;
+    moment->report.nreturns = 0;
+    moment->report.wakeups = 0;
+    moment->report.fate = MODEL_RETURNED;
+    /* What model_step sets, for what is called without it. */
+    model->tape = &moment->tape;
+    model->report = &moment->report;
+    model->step = moment->step;
+    model->index = step;
+    model->atomic = 0;
+    model->turns = 0;
+}
+
+enum linear_step linear_moment(struct linear_state *state, enum linear_moment which, unsigned step,
+                               const struct trace *observed, struct model_tape *tape)
+{
+    struct moment moment;
+
+    begin(&moment, state, step, observed);
+    /* A call is not begun before the one before it is over, as far as that took place at all. */
+    if (moment.flight->step != 0 && moment.flight->step != step_number(step))
+        return LINEAR_REFUSED;
+    moment.flight->step = (uint16_t)step_number(step);
+    if (which == MOMENT_TURN)
+        moment.tape = *tape;
+    else if (!model_actor_free(&state->model, moment.step->actor))
+        return LINEAR_REFUSED; /* not born in this order, or asleep */
+    enum linear_step result = dispatch(&moment, which);
+    if (which == MOMENT_TURN)
+        *tape = moment.tape;
+    linear_state_normalize(state);
+    return result;
+}
+
+size_t linear_state_print(const struct linear_state *state, struct linear_state *scratch,
+                          unsigned step, struct trace *room, char *out, size_t size)
+{
+    struct model_tape tape;
+    struct model_report report;
+
+    linear_state_copy(scratch, state);
+    model_tape_init(&tape);
+    model_step(&scratch->model, step, &tape, &report);
+    struct trace_step *result = &room->steps[step];
+    memset(result, 0, sizeof(*result));
+    result->completed_at = (int16_t)step;
+    result->handled_at = TRACE_NEVER;
+    result->state = report.fate == MODEL_DIED ? STEP_DIED : STEP_BLOCKED;
+    for (unsigned i = 0; i < report.nreturns; i++) {
+        const struct model_return *back = &report.returns[i];
+        if (back->step != step)
+            continue;
+        result->state = STEP_DONE;
+        result->ret = back->ret;
+        result->err = back->err;
+        memcpy(result->fds, back->fds, sizeof(result->fds));
+        result->nevents = back->nevents;
+        memcpy(result->events, back->events, back->nevents * sizeof(back->events[0]));
+    }
+    return trace_print_completion(room, step, out, size);
+}

@@ -1,0 +1,356 @@
+/*
+ * What must not happen: that a run of a parallel block which the kernel could have made is called a
+ * violation, or one that it could not is let through. Each history stands here as a table, with the
+ * stamps of call and return; most come twice, once with calls that overlap and once without.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fuzz/program/document.h"
+#include "fuzz/program/parallel.h"
+#include "oracle/history.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* A line and what it came to. */
+struct call {
+    const char *text;
+    int64_t ret;
+    int err;
+    unsigned called, returned;
+    unsigned events[2]; /* steps whose registrations a wait handed out, as EPOLLIN */
+    uint64_t read;      /* the value that an eventfd handed out */
+};
+
+/* What kernels differ in does not matter to these histories. */
+static const struct model_facts facts = {.wait_checks_fd_first = true,
+                                         .last_waiter_first = true,
+                                         .counts_links_above = true,
+                                         .pipe_pages = 16};
+
+static struct document document;
+static struct trace *trace;
+static struct history_verdict verdict;
+
+static void parse(const struct call *calls, unsigned ncalls)
+{
+    struct document_error error;
+    char text[4096] = "";
+    bool open = false;
+
+    for (unsigned i = 0; i < ncalls; i++) {
+        bool block = calls[i].called != 0;
+        if (block != open)
+            strcat(text, block ? "parallel {\n" : "}\n");
+        open = block;
+        strcat(strcat(text, calls[i].text), "\n");
+    }
+    if (open)
+        strcat(text, "}\n");
+    if (document_parse(text, strlen(text), "history", &document, &error) != 0)
+        fail_msg("%u:%u: %s in\n%s", error.line, error.column, error.what, text);
+}
+
+static void set_step(unsigned index, const struct call *call)
+{
+    const struct op_info *op = &op_table[document.program.steps[index].op];
+    struct trace_step *step = &trace->steps[index];
+
+    step->state = STEP_DONE;
+    step->completed_at = (int16_t)index;
+    step->ret = call->ret;
+    step->err = call->err;
+    step->called = call->called;
+    step->returned = call->returned;
+    if (op->nouts == 1 && op->outs[0].kind != FILE_ACTOR)
+        step->fds[0] = (int)call->ret;
+    if (op->effect == EFFECT_IO && call->read)
+        step->digest = XXH3_64bits(&call->read, sizeof(call->read));
+    for (unsigned i = 0; i < 2 && op->effect == EFFECT_WAIT && call->events[i]; i++)
+        step->events[step->nevents++] =
+            (struct trace_event){.events = EPOLLIN, .data = call->events[i]};
+}
+
+static void judge(const struct call *calls, unsigned ncalls, unsigned nodes_max)
+{
+    parse(calls, ncalls);
+    trace_reset(trace, &document.program);
+    for (unsigned i = 0; i < ncalls; i++)
+        set_step(i, &calls[i]);
+    assert_int_equal(history_judge(trace, &facts, nodes_max, &verdict), 0);
+}
+
+static void expect(const struct call *calls, unsigned ncalls, enum linear_verdict wanted)
+{
+    judge(calls, ncalls, 0);
+    if (verdict.verdict != wanted)
+        fail_msg("verdict %d, not %d: %s\n%s", verdict.verdict, wanted, verdict.why,
+                 verdict.witness);
+}
+
+#define EXPECT(calls, wanted) expect(calls, sizeof(calls) / sizeof((calls)[0]), wanted)
+
+#define SET_UP                                                                                     \
+    {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},                                           \
+        {"main: v0 = eventfd(1, EFD_NONBLOCK)", 4, 0, 0, 0, {0}, 0},                               \
+    {                                                                                              \
+        "main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0                                          \
+    }
+#define ADD_V0                                                                                     \
+    {                                                                                              \
+        "main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 0, 0, {0}, 0                                \
+    }
+
+static void add_and_wait(void **state)
+{
+    static const struct call sees[] = {
+        SET_UP,
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 1, 4, {0}, 0},
+        {"t1: epoll_wait(e0, 8, 0)", 1, 0, 2, 3, {4}, 0}};
+    static const struct call sees_not[] = {
+        SET_UP,
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 1, 4, {0}, 0},
+        {"t1: epoll_wait(e0, 8, 0)", 0, 0, 2, 3, {0}, 0}};
+    static const struct call behind_sees_not[] = {
+        SET_UP,
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 1, 2, {0}, 0},
+        {"t1: epoll_wait(e0, 8, 0)", 0, 0, 3, 4, {0}, 0}};
+    static const struct call before_sees[] = {
+        SET_UP,
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 3, 4, {0}, 0},
+        {"t1: epoll_wait(e0, 8, 0)", 1, 0, 1, 2, {4}, 0}};
+
+    (void)state;
+    EXPECT(sees, LINEAR_OK);
+    EXPECT(sees_not, LINEAR_OK);
+    EXPECT(behind_sees_not, LINEAR_VIOLATION);
+    assert_int_equal(verdict.step, 4);
+    assert_non_null(strstr(verdict.signature, "epoll_wait"));
+    EXPECT(before_sees, LINEAR_VIOLATION);
+}
+
+/* What the block did with somebody's operation shows behind it. */
+static void dropped_operation(void **state)
+{
+    static const struct call done[] = {
+        SET_UP,
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 1, 4, {0}, 0},
+        {"t1: epoll_ctl(e0, ADD, v0, EPOLLIN)", -1, EEXIST, 2, 3, {0}, 0},
+        {"main: epoll_ctl(e0, DEL, v0, 0)", 0, 0, 0, 0, {0}, 0}};
+    static const struct call dropped[] = {
+        SET_UP,
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 1, 4, {0}, 0},
+        {"t1: epoll_ctl(e0, ADD, e0, EPOLLIN)", -1, EINVAL, 2, 3, {0}, 0},
+        {"main: epoll_ctl(e0, DEL, v0, 0)", -1, ENOENT, 0, 0, {0}, 0}};
+
+    (void)state;
+    EXPECT(done, LINEAR_OK);
+    EXPECT(dropped, LINEAR_VIOLATION);
+    assert_int_equal(verdict.step, 5);
+    assert_non_null(strstr(verdict.witness, "step 4, main: epoll_ctl(e0, EPOLL_CTL_ADD, v0, "
+                                            "EPOLLIN) came to 0, between stamps 1 and 4\n"));
+    if (!strstr(verdict.witness, "comes to 0, not to -1 ENOENT"))
+        fail_msg("%s", verdict.witness);
+    assert_null(strstr(verdict.witness, "step 5, t1"));
+    assert_non_null(strstr(verdict.signature, "epoll_ctl"));
+}
+
+/* close frees the number first; the interest list forgets the file later. */
+static void number_before_item(void **state)
+{
+    static const struct call under_way[] = {
+        SET_UP,
+        ADD_V0,
+        {"t1: close(v0)", 0, 0, 1, 6, {0}, 0},
+        {"main: v1 = eventfd(0, EFD_NONBLOCK)", 4, 0, 2, 3, {0}, 0},
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 4, 5, {4}, 0}};
+    static const struct call over[] = {SET_UP,
+                                       ADD_V0,
+                                       {"t1: close(v0)", 0, 0, 1, 3, {0}, 0},
+                                       {"main: v1 = eventfd(0, EFD_NONBLOCK)", 4, 0, 2, 4, {0}, 0},
+                                       {"main: epoll_wait(e0, 8, 0)", 1, 0, 5, 6, {4}, 0}};
+
+    (void)state;
+    EXPECT(under_way, LINEAR_OK);
+    EXPECT(over, LINEAR_VIOLATION);
+}
+
+/* A call that has the file in its hands keeps it, whoever closes it meanwhile. */
+static void file_in_flight(void **state)
+{
+    static const struct call in_flight[] = {SET_UP,
+                                            ADD_V0,
+                                            {"t1: close(v0)", 0, 0, 2, 3, {0}, 0},
+                                            {"main: write(v0, 8)", 8, 0, 1, 4, {0}, 0}};
+    static const struct call too_late[] = {SET_UP,
+                                           ADD_V0,
+                                           {"t1: close(v0)", 0, 0, 1, 2, {0}, 0},
+                                           {"main: write(v0, 8)", 8, 0, 3, 4, {0}, 0}};
+
+    (void)state;
+    EXPECT(in_flight, LINEAR_OK);
+    EXPECT(too_late, LINEAR_VIOLATION);
+}
+
+/* Rule 27. */
+static void falsely_empty(void **state)
+{
+    static const struct call beside[] = {SET_UP,
+                                         ADD_V0,
+                                         {"main: epoll_wait(e0, 8, 0)", 1, 0, 1, 4, {4}, 0},
+                                         {"t1: epoll_wait(e0, 8, 0)", 0, 0, 2, 3, {0}, 0}};
+    static const struct call alone[] = {SET_UP,
+                                        ADD_V0,
+                                        {"main: epoll_wait(e0, 8, 0)", 1, 0, 1, 2, {4}, 0},
+                                        {"t1: epoll_wait(e0, 8, 0)", 0, 0, 3, 4, {0}, 0}};
+
+    (void)state;
+    EXPECT(beside, LINEAR_OK);
+    assert_int_equal(verdict.false_empties, 1);
+    EXPECT(alone, LINEAR_VIOLATION);
+}
+
+/* Two reads by one actor, and a wait that polled one file before and the other behind them. */
+static void scan_takes_time(void **state)
+{
+#define TWO                                                                                        \
+    SET_UP, {"main: v1 = eventfd(1, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},                           \
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},                             \
+    {                                                                                              \
+        "main: epoll_ctl(e0, ADD, v1, EPOLLIN)", 0, 0, 0, 0, {0}, 0                                \
+    }
+    static const struct call during[] = {TWO,
+                                         {"main: epoll_wait(e0, 8, 0)", 1, 0, 1, 6, {5}, 0},
+                                         {"t1: read(v0, 8)", 8, 0, 2, 3, {0}, 1},
+                                         {"t1: read(v1, 8)", 8, 0, 4, 5, {0}, 1}};
+    static const struct call before[] = {TWO,
+                                         {"main: epoll_wait(e0, 8, 0)", 1, 0, 5, 6, {5}, 0},
+                                         {"t1: read(v0, 8)", 8, 0, 1, 2, {0}, 1},
+                                         {"t1: read(v1, 8)", 8, 0, 3, 4, {0}, 1}};
+
+    (void)state;
+    EXPECT(during, LINEAR_OK);
+    EXPECT(before, LINEAR_VIOLATION);
+}
+
+/* The callbacks of one write run one after the other, the latest registration first. */
+static void wakeup_takes_time(void **state)
+{
+#define WATCHED                                                                                    \
+    {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},                                           \
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},                                       \
+        {"main: v0 = eventfd(0, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},                               \
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},                                       \
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},                             \
+    {                                                                                              \
+        "main: epoll_ctl(e1, ADD, v0, EPOLLIN)", 0, 0, 0, 0, {0}, 0                                \
+    }
+    static const struct call during[] = {WATCHED,
+                                         {"t1: write(v0, 8)", 8, 0, 1, 6, {0}, 0},
+                                         {"main: epoll_wait(e1, 8, 0)", 1, 0, 2, 3, {6}, 0},
+                                         {"main: epoll_wait(e0, 8, 0)", 0, 0, 4, 5, {0}, 0}};
+    static const struct call other_order[] = {WATCHED,
+                                              {"t1: write(v0, 8)", 8, 0, 1, 6, {0}, 0},
+                                              {"main: epoll_wait(e0, 8, 0)", 1, 0, 2, 3, {5}, 0},
+                                              {"main: epoll_wait(e1, 8, 0)", 0, 0, 4, 5, {0}, 0}};
+    static const struct call behind[] = {WATCHED,
+                                         {"t1: write(v0, 8)", 8, 0, 1, 4, {0}, 0},
+                                         {"main: epoll_wait(e1, 8, 0)", 1, 0, 2, 3, {6}, 0},
+                                         {"main: epoll_wait(e0, 8, 0)", 0, 0, 5, 6, {0}, 0}};
+
+    (void)state;
+    EXPECT(during, LINEAR_OK);
+    EXPECT(other_order, LINEAR_VIOLATION);
+    EXPECT(behind, LINEAR_VIOLATION);
+}
+
+/* A number is taken a while before it names anything. */
+static void reserved_number(void **state)
+{
+    static const struct call beside[] = {
+        SET_UP,
+        {"main: v1 = eventfd(0, EFD_NONBLOCK)", 5, 0, 1, 4, {0}, 0},
+        {"t1: d0 = dup2(v0, 5)", -1, EBUSY, 2, 3, {0}, 0}};
+    static const struct call behind[] = {
+        SET_UP,
+        {"main: v1 = eventfd(0, EFD_NONBLOCK)", 5, 0, 1, 2, {0}, 0},
+        {"t1: d0 = dup2(v0, 5)", -1, EBUSY, 3, 4, {0}, 0}};
+    /* Nobody else gets it. */
+    static const struct call same[] = {SET_UP,
+                                       {"main: v1 = eventfd(0, EFD_NONBLOCK)", 5, 0, 1, 4, {0}, 0},
+                                       {"t1: d0 = dup(v0)", 5, 0, 2, 3, {0}, 0}};
+
+    (void)state;
+    EXPECT(beside, LINEAR_OK);
+    EXPECT(behind, LINEAR_VIOLATION);
+    EXPECT(same, LINEAR_VIOLATION);
+}
+
+/* Which file a number names behind a block is not what the order of its lines says. */
+static void two_blocks(void **state)
+{
+    static const struct call calls[] = {SET_UP,
+                                        {"main: v1 = eventfd(0, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},
+                                        {"main: d0 = dup2(v1, v0)", 4, 0, 3, 4, {0}, 0},
+                                        {"t1: close(v0)", 0, 0, 1, 2, {0}, 0},
+                                        {"main: read(v1, 8)", -1, EAGAIN, 0, 0, {0}, 0},
+                                        {"t1: read(v1, 8)", -1, EAGAIN, 5, 6, {0}, 0},
+                                        {"t1: write(v0, 8)", 8, 0, 7, 8, {0}, 0},
+                                        {"main: epoll_wait(e0, 8, 0)", 0, 0, 9, 10, {0}, 0}};
+
+    (void)state;
+    EXPECT(calls, LINEAR_OK);
+}
+
+static void no_verdict(void **state)
+{
+    static const struct call calls[] = {
+        SET_UP,
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 1, 4, {0}, 0},
+        {"t1: epoll_wait(e0, 8, 0)", 1, 0, 2, 3, {4}, 0}};
+
+    (void)state;
+    judge(calls, sizeof(calls) / sizeof(calls[0]), 4);
+    assert_int_equal(verdict.verdict, LINEAR_UNKNOWN);
+    assert_string_equal(verdict.why, "the search met its limit");
+    trace->end = RUN_CRASHED;
+    assert_int_equal(history_judge(trace, &facts, 0, &verdict), 0);
+    assert_int_equal(verdict.verdict, LINEAR_UNKNOWN);
+    assert_string_equal(verdict.why, "the run did not come to its end");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    trace = trace_new();
+    return trace ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    trace_free(trace);
+    return 0;
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(add_and_wait),       cmocka_unit_test(dropped_operation),
+        cmocka_unit_test(number_before_item), cmocka_unit_test(file_in_flight),
+        cmocka_unit_test(falsely_empty),      cmocka_unit_test(two_blocks),
+        cmocka_unit_test(scan_takes_time),    cmocka_unit_test(wakeup_takes_time),
+        cmocka_unit_test(reserved_number),    cmocka_unit_test(no_verdict),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
