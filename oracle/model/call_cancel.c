@@ -58,6 +58,11 @@ void model_call_PTHREAD_CANCEL(struct model *model)
         model_return_error(model, ESRCH);
         return;
     }
+    /* It looks for libgcc, to unwind with, before anything else. */
+    if (model_lowest_free(model, model->step->actor, 0) < 0) {
+        model_beyond(model, "pthread_cancel, for which libc opens a library, without a free number");
+        return;
+    }
     if (!actor->alive) {
         model_return_value(model, 0);
         return;
