@@ -752,6 +752,7 @@ static void begin(struct moment *moment, struct linear_state *state, unsigned st
     model->index = step;
     model->atomic = 0;
     model->turns = 0;
+    model->current = moment->step->actor;
 }
 
 enum linear_step linear_moment(struct linear_state *state, enum linear_moment which, unsigned step,

@@ -120,7 +120,7 @@ static void deliver(struct model *model, int file, uint32_t length, bool one, in
 
     state->charged += charge;
     model_queue_append(model, state->peer, length, one, true, charge);
-    if (flight > 0 && !MISTAKE(INFLIGHT_DIES))
+    if (flight > 0 && !MISTAKE(INFLIGHT_LOST))
         model_queue_attach(model, state->peer, flight - 1);
     model_wake(model, state->peer, KEY_DATA, 1);
 }
