@@ -27,7 +27,7 @@ static void enqueue(struct model *model, struct model_actor *actor)
         front = !actor->exclusive && !kind->tail_io;
         break;
     case SLEEP_ACCEPT:
-        actor->exclusive = !MISTAKE(ACCEPT_SHARED);
+        actor->exclusive = true;
         front = false;
         break;
     case SLEEP_RECV_FD:
