@@ -309,6 +309,11 @@ void say_file(struct inquiry *inquiry, const char *article, struct file_key file
         [FILE_EVENTFD] = "eventfd",
         [FILE_PATH] = "file without a poll method",
         [FILE_REGULAR] = "regular file",
+        [FILE_FOLDER] = "folder",
+        [FILE_LISTENER] = "listening socket",
+        [FILE_TIMERFD] = "timerfd",
+        [FILE_SIGNALFD] = "signalfd",
+        [FILE_INOTIFY] = "inotify instance",
     };
     const char *name = "file";
     if (file.born >= 0) {

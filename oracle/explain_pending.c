@@ -553,8 +553,31 @@ bool explain_exclusive(struct inquiry *inquiry)
     return true;
 }
 
-/* E2, E4, E5: the lists agree, so it is what the registration's mode makes of the time at which it
- * came. */
+/* The culprit's target is a signalfd: who calls its poll method decides what it is ready for. */
+static bool target_asks_who_polls(const struct inquiry *inquiry)
+{
+    const struct world *world = story_world(inquiry->story, NATIVE, (unsigned)inquiry->culprit);
+    int file = world_file_of_arg(world, inquiry_step(inquiry, (unsigned)inquiry->culprit), 2);
+
+    return inquiry->late && file != WORLD_FILE_NONE && world->files[file].kind == FILE_SIGNALFD;
+}
+
+/* The setsockopt that changed the target's readiness while the culprit was pending, or
+ * INQUIRY_NONE: it wakes nobody. */
+static int find_silent_change(const struct inquiry *inquiry)
+{
+    for (unsigned k = (unsigned)inquiry->culprit + 1; inquiry->late && k < inquiry->step; k++) {
+        const struct step *step = inquiry_step(inquiry, k);
+        const struct world *world = story_world(inquiry->story, NATIVE, k);
+        if (step->op == OP_SETSOCKOPT &&
+            file_key_equal(story_file(world, world_file_of_arg(world, step, 0)), inquiry->ctl.file))
+            return (int)k;
+    }
+    return INQUIRY_NONE;
+}
+
+/* E2, E4, E5, E14, E15: the lists agree, so it is what the registration's mode makes of the time at
+ * which it came. */
 bool explain_readiness(struct inquiry *inquiry)
 {
     if (inquiry->culprit < 0 || inquiry->flush_failed || inquiry->astray || !lists_agree(inquiry))
@@ -569,6 +592,13 @@ bool explain_readiness(struct inquiry *inquiry)
     } else if (inquiry->ctl.events & EPOLLEXCLUSIVE) {
         give(inquiry, HAZARD_E5);
         why = "exclusive: the order of registrations decides who is woken";
+    } else if (target_asks_who_polls(inquiry)) {
+        give(inquiry, HAZARD_E14);
+        why = "of a signalfd: it came by another thread, or at another time, than natively";
+    } else if (find_silent_change(inquiry) >= 0) {
+        give(inquiry, HAZARD_E15);
+        inquiry->cited[find_silent_change(inquiry)] = true;
+        why = "of a socket whose readiness an option changed in between, without a wakeup";
     } else {
         return false;
     }

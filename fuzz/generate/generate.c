@@ -357,19 +357,49 @@ static void refine_ctl(struct generator *generator, struct proposal *proposal)
         proposal->args[3] = operand_number(choose_ready_mask(generator, file));
 }
 
-static void refine_io(struct generator *generator, struct proposal *proposal)
+/* What the descriptor that an operation works on should name. 0: whatever it does. */
+static uint32_t kinds_of_target(enum op_id op)
 {
-    uint32_t kinds = KIND_BIT(FILE_SOCKET);
+    switch (op) {
+    case OP_READ:
+        return KINDS_PLAIN & ~(KIND_BIT(FILE_PIPE_WRITE) | KIND_BIT(FILE_LISTENER));
+    case OP_WRITE:
+        return KIND_BIT(FILE_SOCKET) | KIND_BIT(FILE_EVENTFD) | KIND_BIT(FILE_PIPE_WRITE);
+    case OP_CONNECT:
+    case OP_ACCEPT4:
+        return KIND_BIT(FILE_LISTENER);
+    case OP_TIMERFD_SETTIME:
+        return KIND_BIT(FILE_TIMERFD);
+    case OP_INOTIFY_ADD_WATCH:
+        return KIND_BIT(FILE_INOTIFY);
+    case OP_CLOSEDIR:
+        return KIND_BIT(FILE_FOLDER);
+    case OP_SHUTDOWN:
+    case OP_SEND:
+    case OP_SETSOCKOPT:
+    case OP_SEND_FD:
+    case OP_RECV_FD:
+        return KIND_BIT(FILE_SOCKET);
+    default:
+        return 0;
+    }
+}
 
-    if (random_chance(&generator->random, 10))
+static void refine_target(struct generator *generator, struct proposal *proposal)
+{
+    uint32_t kinds = kinds_of_target(proposal->op);
+
+    if (kinds == 0 || random_chance(&generator->random, 10))
         return;
-    if (proposal->op == OP_READ)
-        kinds |= KIND_BIT(FILE_EVENTFD) | KIND_BIT(FILE_PIPE_READ);
-    if (proposal->op == OP_WRITE)
-        kinds |= KIND_BIT(FILE_EVENTFD) | KIND_BIT(FILE_PIPE_WRITE);
     int slot = choose_slot(generator, proposal->actor, kinds);
     if (slot != SLOT_NONE)
         proposal->args[0] = operand_slot(slot);
+    if (proposal->op != OP_INOTIFY_ADD_WATCH)
+        return;
+    slot = choose_slot(generator, proposal->actor,
+                       KIND_BIT(FILE_PIPE_READ) | KIND_BIT(FILE_PIPE_WRITE));
+    if (slot != SLOT_NONE)
+        proposal->args[1] = operand_slot(slot);
 }
 
 static void refine_close(struct generator *generator, struct proposal *proposal)
@@ -394,13 +424,16 @@ static bool closes_instance(const struct generator *generator, const struct prop
 
     if (generate_has(generator, FEATURE_BIT(EPFD_CLOSE)))
         return false;
-    if (effect != EFFECT_CLOSE && effect != EFFECT_CLOSE_RANGE && effect != EFFECT_DUP_OVER)
+    if (effect != EFFECT_CLOSE && effect != EFFECT_CLOSE_RANGE && effect != EFFECT_CLOSE_FROM &&
+        effect != EFFECT_DUP_OVER)
         return false;
     unsigned at = effect == EFFECT_DUP_OVER ? 1 : (unsigned)op_fd_arg(&op_table[proposal->op]);
     for (unsigned i = 0; i < 2; i++) {
         const struct operand *operand = &proposal->args[effect == EFFECT_CLOSE_RANGE ? i : at];
         numbers[i] = operand->tag == TAG_SLOT ? world->slots[operand->value] : (int)operand->value;
     }
+    if (effect == EFFECT_CLOSE_FROM)
+        numbers[1] = PROGRAM_FD_LIMIT - 1;
     if (numbers[0] < 0)
         return false;
     for (int number = numbers[0]; number <= numbers[1]; number++) {
@@ -424,9 +457,12 @@ static bool refine(struct generator *generator, struct proposal *proposal)
         /* The running executable cannot be opened for writing, and the world does not know. */
         if (proposal->op == OP_OPEN && proposal->args[0].value == PATH_EXE)
             proposal->args[1] = operand_number(arg_table[ARG_OPEN_FLAGS].values[0]);
+        refine_target(generator, proposal);
         break;
     case EFFECT_IO:
-        refine_io(generator, proposal);
+    case EFFECT_SEND_FD:
+    case EFFECT_RECV_FD:
+        refine_target(generator, proposal);
         break;
     case EFFECT_POLL:
         if (random_chance(&generator->random, 75))
@@ -435,6 +471,7 @@ static bool refine(struct generator *generator, struct proposal *proposal)
     case EFFECT_CLOSE:
     case EFFECT_CLOSE_RANGE:
         refine_close(generator, proposal);
+        refine_target(generator, proposal);
         break;
     case EFFECT_THREAD_EXIT:
         return kind == ACTOR_THREAD;

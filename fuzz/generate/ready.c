@@ -43,6 +43,8 @@ static void copy_world(struct world *to, const struct world *from, unsigned nact
     memcpy(to->files, from->files, from->nfiles * sizeof(to->files[0]));
     to->nitems = from->nitems;
     memcpy(to->items, from->items, from->nitems * sizeof(to->items[0]));
+    to->nflights = from->nflights;
+    memcpy(to->flights, from->flights, from->nflights * sizeof(to->flights[0]));
 }
 
 void ready_copy(struct ready *to, const struct ready *from, unsigned nactors, unsigned nslots)

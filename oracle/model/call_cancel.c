@@ -9,7 +9,8 @@
 static const bool points[OPS] = {
     [OP_EPOLL_WAIT] = true, [OP_EPOLL_PWAIT] = true, [OP_EPOLL_PWAIT2] = true, [OP_POLL] = true,
     [OP_SELECT] = true,     [OP_READ] = true,        [OP_WRITE] = true,        [OP_CLOSE] = true,
-    [OP_WAITPID] = true,    [OP_OPEN] = true,
+    [OP_WAITPID] = true,    [OP_OPEN] = true,        [OP_PPOLL] = true,       [OP_PSELECT] = true,
+    [OP_ACCEPT4] = true,    [OP_SEND] = true,        [OP_SEND_FD] = true,     [OP_RECV_FD] = true,
 };
 
 static void obey(struct model *model, unsigned actor)
@@ -32,6 +33,13 @@ static bool obey_waiting(struct model *model)
 
 bool model_obeys_cancel(struct model *model)
 {
+    const struct model_actor *self = model_self(model);
+
+    /* connect(2) is one, and by then the step has its socket. */
+    if (model->step->op == OP_CONNECT && self->cancelled && self->threaded) {
+        model_beyond(model, "a cancellation in the middle of a step");
+        return true;
+    }
     return points[model->step->op] && obey_waiting(model);
 }
 

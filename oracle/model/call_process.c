@@ -24,7 +24,10 @@ int model_table_copy(struct model *model, int from)
 
     *table = model->tables[from];
     table->users = 1;
+    /* What a call in progress has reserved stays with the old table: dup_fd. */
     for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+        if (table->files[number] == MODEL_RESERVED)
+            model_uninstall(table, number);
         if (table->files[number] != MODEL_NONE)
             model_ref(model, table->files[number]);
     }
@@ -42,6 +45,9 @@ void model_begin_process(struct model *model, unsigned child)
     actor->process = (int8_t)child;
     model->processes[child].born = model->processes[child].alive = true;
     model->processes[child].parent = self->process;
+    model->processes[child].limit = model->processes[self->process].limit;
+    memcpy(model->processes[child].streams, model->processes[self->process].streams,
+           sizeof(model->processes[child].streams));
 }
 
 /* The child has a copy of the thread too: what it does about cancellations, and one that waits. */
@@ -97,7 +103,7 @@ static void end_actor(struct model *model, unsigned index)
 {
     struct model_actor *actor = &model->actors[index];
 
-    actor->alive = actor->cancelled = actor->pending = false;
+    actor->alive = actor->cancelled = actor->held = actor->pending = false;
     actor->signalled = 0;
     if (actor->sleep != SLEEP_NONE)
         (void)model_interrupt(model, index);
@@ -171,6 +177,8 @@ void model_end_thread(struct model *model, unsigned index)
 {
     unsigned process = (unsigned)model->actors[index].process;
 
+    if (model_lowest_free(model, index, 0) < 0)
+        model_beyond(model, "the end of a thread, for which libc opens a library, without a free number");
     end_actor(model, index);
     for (unsigned i = 0; i < model->program->nactors; i++) {
         if (model->actors[i].alive && model->actors[i].process == (int)process) {
@@ -187,6 +195,20 @@ void model_call_PTHREAD_EXIT(struct model *model)
     model_end_thread(model, model->step->actor);
 }
 
+/*
+ * __cleanup_sighand, when the process is reaped: wake_up_pollfree tells who still watches a
+ * signalfd on its behalf, for the last time.
+ */
+static void forget_signals(struct model *model, unsigned process)
+{
+    model_wake_signals(model, (int)process, MASK_HUP, 0);
+    for (unsigned i = 0; i < model->nitems; i++) {
+        struct model_item *item = &model->items[i];
+        if (model->files[item->file].kind == FILE_SIGNALFD && item->process == (int)process)
+            item->process = MODEL_NONE;
+    }
+}
+
 bool model_reap(struct model *model, unsigned step, unsigned child)
 {
     struct model_process *process = &model->processes[child];
@@ -198,6 +220,7 @@ bool model_reap(struct model *model, unsigned step, unsigned child)
     if (process->alive)
         return false;
     process->reaped = true;
+    forget_signals(model, child);
     (void)model_return_of(model, step, process->status, 0);
     return true;
 }

@@ -24,7 +24,7 @@ void model_call_SIGACTION(struct model *model)
         struct model_actor *actor = &model->actors[i];
         if (!actor->born || actor->process != model_self(model)->process)
             continue;
-        actor->pending = false;
+        actor->held = false;
         actor->signalled = 0;
     }
     model_return_value(model, 0);
@@ -70,7 +70,7 @@ static bool run_handler(struct model *model, unsigned index)
     const struct model_handler *handler = handler_of(model, index);
     int signalled = actor->signalled;
 
-    actor->pending = false;
+    actor->held = false;
     if (handler->kind == HANDLER_IGNORE)
         return false;
     actor->signalled = 0;
@@ -154,7 +154,7 @@ void model_call_TGKILL(struct model *model)
     if (!ignored && actor->signalled == 0)
         actor->signalled = (int16_t)step_number(model->index);
     /* sig_ignored: one that is blocked waits, for what is done about it can change. */
-    actor->pending = blocked;
+    actor->held = blocked;
     struct model_return *back = model_return_of(model, model->index, 0, 0);
     if (blocked || ignored)
         return;

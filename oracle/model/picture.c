@@ -49,7 +49,7 @@ static void append_list(const struct model *model, unsigned step, unsigned owner
 {
     const struct model_table *table = table_of(model, owner);
 
-    if (!table || number < 0 || number >= PROGRAM_FD_LIMIT || table->files[number] == MODEL_NONE)
+    if (!table || number < 0 || number >= PROGRAM_FD_LIMIT || table->files[number] < 0)
         return;
     for (unsigned i = trace->nsnapshots; i > 0; i--) {
         const struct trace_snapshot *earlier = &trace->snapshots[i - 1];
@@ -167,7 +167,7 @@ void model_picture_tables(const struct model *model, struct trace *trace)
         if (!table)
             continue;
         for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
-            if (table->files[number] != MODEL_NONE)
+            if (table->files[number] >= 0)
                 append_number(model, p, number, table->files[number], targets, trace);
         }
     }

@@ -26,6 +26,14 @@ static void enqueue(struct model *model, struct model_actor *actor)
                            (actor->sleep == SLEEP_READ && model->files[actor->file].datagram);
         front = !actor->exclusive && !kind->tail_io;
         break;
+    case SLEEP_ACCEPT:
+        actor->exclusive = !MISTAKE(ACCEPT_SHARED);
+        front = false;
+        break;
+    case SLEEP_RECV_FD:
+        actor->exclusive = model->files[actor->file].datagram;
+        front = !actor->exclusive;
+        break;
     default:
         break;
     }
@@ -43,7 +51,9 @@ struct model_actor *model_sleep(struct model *model, enum model_sleep sleep, int
     self->file = (int16_t)file;
     self->pinned = file != MODEL_NONE && !MISTAKE(NO_PIN);
     self->actor = MODEL_NONE;
-    self->woken = self->faults = false;
+    self->woken = self->faults = self->unblocks = false;
+    self->cloexec = self->nonblock = false;
+    self->number = MODEL_NONE;
     self->mask = 0;
     self->count = self->done = 0;
     if (self->pinned)
@@ -57,6 +67,12 @@ void model_awake(struct model *model, unsigned index)
 {
     struct model_actor *actor = &model->actors[index];
     int file = actor->pinned ? actor->file : MODEL_NONE;
+
+    /* put_unused_fd */
+    if (actor->number >= 0 && model_table_of(model, index)->files[actor->number] == MODEL_RESERVED)
+        model_uninstall(model_table_of(model, index), actor->number);
+    actor->number = MODEL_NONE;
+    actor->unblocks = actor->cloexec = actor->nonblock = false;
 
     actor->sleep = SLEEP_NONE;
     actor->pinned = false;
@@ -106,8 +122,8 @@ static bool resume_wait(struct model *model, struct model_actor *actor)
 static bool resume_poll(struct model *model, struct model_actor *actor)
 {
     int file = model->tables[actor->table].files[actor->count];
-    uint32_t found = file == MODEL_NONE ? (uint32_t)POLLNVAL
-                                        : model_poll(model, file, actor->mask, 0) & actor->mask;
+    uint32_t found =
+        file < 0 ? (uint32_t)POLLNVAL : model_poll(model, file, actor->mask, 0) & actor->mask;
 
     if (found == 0)
         return false;
@@ -149,8 +165,11 @@ static void resume(struct model *model, unsigned index)
     struct model_actor *actor = &model->actors[index];
     bool wait = actor->sleep == SLEEP_WAIT || actor->sleep == SLEEP_POLL;
     bool back = false;
+    unsigned before = model->current;
+    unsigned landed = model->nlanded;
 
     actor->woken = false;
+    model->current = index;
     switch ((enum model_sleep)actor->sleep) {
     case SLEEP_WAIT:
         back = resume_wait(model, actor);
@@ -161,6 +180,12 @@ static void resume(struct model *model, unsigned index)
     case SLEEP_READ:
     case SLEEP_WRITE:
         back = resume_io(model, actor);
+        break;
+    case SLEEP_ACCEPT:
+        back = model_resume_accept(model, actor);
+        break;
+    case SLEEP_RECV_FD:
+        back = model_resume_recv_fd(model, actor);
         break;
     case SLEEP_ACTOR:
         back = resume_actor(model, actor);
@@ -173,13 +198,16 @@ static void resume(struct model *model, unsigned index)
         /* Whom the wakeup took off the queue stands there anew; poll's entries never leave it. */
         if (!actor->queued)
             enqueue(model, actor);
+        model->current = before;
         return;
     }
     model->report->wakeups += wait;
     unsigned step = (unsigned)actor->step;
     model_awake(model, index);
-    if (actor->pending)
+    if (actor->held)
         model_deliver_late(model, index, step);
+    model_drop_landed(model, landed);
+    model->current = before;
 }
 
 /* The woken, in the order in which they were. Returns how many. */
