@@ -172,14 +172,12 @@ static const int64_t values_fcntl_cmd[] = {F_DUPFD, F_DUPFD, F_DUPFD_CLOEXEC};
 static const int64_t values_min_fd[] = {0, 3, 8, 20};
 static const int64_t values_pipe_flags[] = {O_NONBLOCK, O_NONBLOCK, O_NONBLOCK, 0,
                                             O_NONBLOCK | O_CLOEXEC};
-static const int64_t values_socket_type[] = {SOCK_STREAM | SOCK_NONBLOCK,
-                                             SOCK_STREAM | SOCK_NONBLOCK,
-                                             SOCK_DGRAM | SOCK_NONBLOCK, SOCK_STREAM,
-                                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC};
+static const int64_t values_socket_type[] = {
+    SOCK_STREAM | SOCK_NONBLOCK, SOCK_STREAM | SOCK_NONBLOCK, SOCK_DGRAM | SOCK_NONBLOCK,
+    SOCK_STREAM, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC};
 static const int64_t values_initval[] = {0, 0, 1, 3};
-static const int64_t values_eventfd_flags[] = {EFD_NONBLOCK, EFD_NONBLOCK,
-                                               EFD_NONBLOCK | EFD_SEMAPHORE, 0,
-                                               EFD_NONBLOCK | EFD_CLOEXEC};
+static const int64_t values_eventfd_flags[] = {
+    EFD_NONBLOCK, EFD_NONBLOCK, EFD_NONBLOCK | EFD_SEMAPHORE, 0, EFD_NONBLOCK | EFD_CLOEXEC};
 static const int64_t values_path[] = {PATH_NULL, PATH_EXE};
 static const int64_t values_open_flags[] = {O_RDONLY, O_RDWR, O_RDONLY | O_NONBLOCK};
 static const int64_t values_memfd_flags[] = {0, MFD_CLOEXEC};
