@@ -9,8 +9,8 @@
 static const bool points[OPS] = {
     [OP_EPOLL_WAIT] = true, [OP_EPOLL_PWAIT] = true, [OP_EPOLL_PWAIT2] = true, [OP_POLL] = true,
     [OP_SELECT] = true,     [OP_READ] = true,        [OP_WRITE] = true,        [OP_CLOSE] = true,
-    [OP_WAITPID] = true,    [OP_OPEN] = true,        [OP_PPOLL] = true,       [OP_PSELECT] = true,
-    [OP_ACCEPT4] = true,    [OP_SEND] = true,        [OP_SEND_FD] = true,     [OP_RECV_FD] = true,
+    [OP_WAITPID] = true,    [OP_OPEN] = true,        [OP_PPOLL] = true,        [OP_PSELECT] = true,
+    [OP_ACCEPT4] = true,    [OP_SEND] = true,        [OP_SEND_FD] = true,      [OP_RECV_FD] = true,
 };
 
 static void obey(struct model *model, unsigned actor)
@@ -60,7 +60,8 @@ void model_call_PTHREAD_CANCEL(struct model *model)
     }
     /* It looks for libgcc, to unwind with, before anything else. */
     if (model_lowest_free(model, model->step->actor, 0) < 0) {
-        model_beyond(model, "pthread_cancel, for which libc opens a library, without a free number");
+        model_beyond(model,
+                     "pthread_cancel, for which libc opens a library, without a free number");
         return;
     }
     if (!actor->alive) {

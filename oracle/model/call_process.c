@@ -178,7 +178,8 @@ void model_end_thread(struct model *model, unsigned index)
     unsigned process = (unsigned)model->actors[index].process;
 
     if (model_lowest_free(model, index, 0) < 0)
-        model_beyond(model, "the end of a thread, for which libc opens a library, without a free number");
+        model_beyond(model,
+                     "the end of a thread, for which libc opens a library, without a free number");
     end_actor(model, index);
     for (unsigned i = 0; i < model->program->nactors; i++) {
         if (model->actors[i].alive && model->actors[i].process == (int)process) {

@@ -112,6 +112,14 @@ static void interrupt(struct model *model, unsigned index)
     /* libc goes on waiting for the thread. */
     bool stays =
         op_table[model->program->steps[step].op].effect == EFFECT_JOIN || MISTAKE(EINTR_RESTARTS);
+
+    /* poll and select look once more before they look for signals (rule 26). */
+    if (actor->sleep == SLEEP_POLL && !stays) {
+        actor->held = true;
+        if (model_resume(model, index))
+            return;
+        actor->held = false;
+    }
     int64_t done = stays ? 0 : model_interrupt(model, index);
 
     if (run_handler(model, index)) {

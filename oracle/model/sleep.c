@@ -121,6 +121,8 @@ static bool resume_wait(struct model *model, struct model_actor *actor)
 /* Each pass of poll and select looks the number up anew: it may be closed, or another file's. */
 static bool resume_poll(struct model *model, struct model_actor *actor)
 {
+    if (actor->count < 0)
+        return false; /* poll passes over a negative number */
     int file = model->tables[actor->table].files[actor->count];
     uint32_t found =
         file < 0 ? (uint32_t)POLLNVAL : model_poll(model, file, actor->mask, 0) & actor->mask;
@@ -160,7 +162,7 @@ static bool resume_actor(struct model *model, struct model_actor *actor)
     return true;
 }
 
-static void resume(struct model *model, unsigned index)
+bool model_resume(struct model *model, unsigned index)
 {
     struct model_actor *actor = &model->actors[index];
     bool wait = actor->sleep == SLEEP_WAIT || actor->sleep == SLEEP_POLL;
@@ -199,7 +201,7 @@ static void resume(struct model *model, unsigned index)
         if (!actor->queued)
             enqueue(model, actor);
         model->current = before;
-        return;
+        return false;
     }
     model->report->wakeups += wait;
     unsigned step = (unsigned)actor->step;
@@ -208,6 +210,7 @@ static void resume(struct model *model, unsigned index)
         model_deliver_late(model, index, step);
     model_drop_landed(model, landed);
     model->current = before;
+    return true;
 }
 
 /* The woken, in the order in which they were. Returns how many. */
@@ -235,7 +238,7 @@ void model_settle(struct model *model)
     unsigned count;
 
     while ((count = list_woken(model, woken)) > 0 && !model_is_beyond(model))
-        resume(model, woken[model_choose(model, count)]);
+        (void)model_resume(model, woken[model_choose(model, count)]);
 }
 
 void model_wake_for_end(struct model *model)

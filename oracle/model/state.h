@@ -353,6 +353,8 @@ struct model_actor *model_sleep(struct model *model, enum model_sleep sleep, int
 void model_awake(struct model *model, unsigned actor);
 /* The same by a signal, and what the call does on its way out. Returns how many bytes it wrote. */
 int64_t model_interrupt(struct model *model, unsigned actor);
+/* Somebody who sleeps looks again. Returns true if the call comes back. */
+bool model_resume(struct model *model, unsigned actor);
 /* Lets everyone who was woken go on, until nobody is left who could. */
 void model_settle(struct model *model);
 /* Everyone who sleeps in waitpid or join of somebody who has ended. */
