@@ -48,6 +48,7 @@ void actor_announce(struct wire *wire, unsigned actor)
     struct wire_actor *self = &wire->actors[actor];
 
     self_thread.actor = actor;
+    self_thread.in_step = false; /* a forked child is in the step of its parent's thread */
     self->tid = (int32_t)raw_syscall3(SYS_gettid, 0, 0, 0);
     __atomic_store_n(&self->pid, (int32_t)raw_syscall3(SYS_getpid, 0, 0, 0), __ATOMIC_RELEASE);
     raw_store(&self->ready, 1);

@@ -22,9 +22,9 @@ const char *const feature_names[FEATURES] = {
  */
 enum { GROUP_PERCENT = 40 };
 static const unsigned group_percents[GROUPS] = {
-    [GROUP_CORE] = 100, [GROUP_PWAIT] = 25, [GROUP_POLL] = 35,
-    [GROUP_DOORS] = 45, [GROUP_DUP] = 50,   [GROUP_SOCKETS] = 40,
-    [GROUP_FILES] = 20, [GROUP_FORK] = 28,  [GROUP_THREADS] = 48,
+    [GROUP_CORE] = 100,   [GROUP_PWAIT] = 25,   [GROUP_POLL] = 35,    [GROUP_DOORS] = 45,
+    [GROUP_DUP] = 50,     [GROUP_SOCKETS] = 40, [GROUP_FILES] = 20,   [GROUP_FORK] = 28,
+    [GROUP_THREADS] = 48, [GROUP_EXEC] = 15,    [GROUP_SIGNALS] = 20,
 };
 
 bool generate_has(const struct generator *generator, uint32_t features)
@@ -93,7 +93,7 @@ static bool within_limits(const struct generator *generator, enum op_id op)
 
     if (program->nsteps >= GENERATE_STEPS_MAX)
         return false;
-    if (op_table[op].effect == EFFECT_FORK)
+    if (op_starts_process(&op_table[op]))
         return count_actors(program, ACTOR_PROCESS) + 1 < GENERATE_PROCESSES_MAX;
     if (op_table[op].effect == EFFECT_THREAD)
         return count_actors(program, ACTOR_THREAD) + 1 < GENERATE_THREADS_MAX;
@@ -231,13 +231,23 @@ static struct operand random_descriptor(struct generator *generator, unsigned ac
     return slot == SLOT_NONE ? operand_number(info->values[0]) : operand_slot(slot);
 }
 
-/* Whom a signal is for: mostly oneself, or another of the process. */
+/* Whom a signal is sent to: anybody who lives, those who sleep more often. */
 static struct operand random_target(struct generator *generator, unsigned actor)
 {
-    int other = choose_other(generator, actor, true);
+    const struct ready *ready = &generator->ready;
+    unsigned actors[2 * PROGRAM_ACTORS_MAX];
+    unsigned count = 0;
 
-    return operand_actor(other < 0 || random_chance(&generator->random, 60) ? actor
-                                                                            : (unsigned)other);
+    for (unsigned i = 0; i < generator->program->nactors; i++) {
+        if (!ready->world.actors_alive[i])
+            continue;
+        actors[count++] = i;
+        if (!ready_actor_free(ready, i))
+            actors[count++] = i;
+    }
+    if (count == 0 || random_chance(&generator->random, 4))
+        return operand_actor(actor);
+    return operand_actor(actors[random_below(&generator->random, count)]);
 }
 
 /* Actors that fit, those that have ended more often: joining them does not sleep. */
@@ -251,7 +261,6 @@ static struct operand random_actor(struct generator *generator, unsigned actor, 
 
     if (kind == ARG_ACTOR)
         return random_target(generator, actor);
-
     for (unsigned i = 1; i < program->nactors; i++) {
         bool process = program->actors[i].kind == ACTOR_PROCESS;
         if (process != (kind == ARG_PROCESS) || i == actor)
@@ -273,6 +282,24 @@ static struct operand random_actor(struct generator *generator, unsigned actor, 
                  : operand_number(-1);
 }
 
+/* Whom a cancellation is for: a thread of the process that lives, now and then the actor itself. */
+static struct operand random_living_thread(struct generator *generator, unsigned actor)
+{
+    const struct program *program = generator->program;
+    unsigned threads[PROGRAM_ACTORS_MAX];
+    unsigned count = 0;
+
+    for (unsigned i = 1; i < program->nactors; i++) {
+        if (program->actors[i].kind != ACTOR_THREAD || !generator->ready.world.actors_alive[i] ||
+            program->actors[i].process != program->actors[actor].process)
+            continue;
+        if (i != actor || random_chance(&generator->random, 20))
+            threads[count++] = i;
+    }
+    return count ? operand_actor(threads[random_below(&generator->random, count)])
+                 : random_actor(generator, actor, ARG_THREAD);
+}
+
 /* Fills in every argument by its kind. Returns false if there is nothing that could stand there. */
 static bool fill_arguments(struct generator *generator, struct proposal *proposal)
 {
@@ -287,7 +314,9 @@ static bool fill_arguments(struct generator *generator, struct proposal *proposa
                                          kind == ARG_EPFD ? KINDS_EPOLL : KINDS_ALL);
             break;
         case ARG_SHAPE_ACTOR:
-            *operand = random_actor(generator, proposal->actor, kind);
+            *operand = op->effect == EFFECT_CANCEL
+                           ? random_living_thread(generator, proposal->actor)
+                           : random_actor(generator, proposal->actor, kind);
             if (operand->tag != TAG_ACTOR)
                 return false;
             break;

@@ -164,7 +164,8 @@ static const int64_t values_buffer[] = {BUFFER_GOOD, BUFFER_GOOD, BUFFER_GOOD,
 static const int64_t values_poll[] = {POLLIN, POLLIN, POLLIN | POLLOUT, POLLOUT, POLLPRI, 0};
 static const int64_t values_size_hint[] = {1, 8, 0, -1};
 static const int64_t values_epoll_flags[] = {0, 0, EPOLL_CLOEXEC, 1};
-static const int64_t values_close_range_flags[] = {0, 0, 0, CLOSE_RANGE_CLOEXEC};
+static const int64_t values_close_range_flags[] = {0, 0, 0, CLOSE_RANGE_CLOEXEC,
+                                                   CLOSE_RANGE_UNSHARE};
 static const int64_t values_syscall_nr[] = {SYS_close};
 static const int64_t values_dup3_flags[] = {0, O_CLOEXEC, O_NONBLOCK};
 static const int64_t values_fcntl_cmd[] = {F_DUPFD, F_DUPFD, F_DUPFD_CLOEXEC};
@@ -173,10 +174,12 @@ static const int64_t values_pipe_flags[] = {O_NONBLOCK, O_NONBLOCK, O_NONBLOCK, 
                                             O_NONBLOCK | O_CLOEXEC};
 static const int64_t values_socket_type[] = {SOCK_STREAM | SOCK_NONBLOCK,
                                              SOCK_STREAM | SOCK_NONBLOCK,
-                                             SOCK_DGRAM | SOCK_NONBLOCK, SOCK_STREAM};
+                                             SOCK_DGRAM | SOCK_NONBLOCK, SOCK_STREAM,
+                                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC};
 static const int64_t values_initval[] = {0, 0, 1, 3};
 static const int64_t values_eventfd_flags[] = {EFD_NONBLOCK, EFD_NONBLOCK,
-                                               EFD_NONBLOCK | EFD_SEMAPHORE, 0};
+                                               EFD_NONBLOCK | EFD_SEMAPHORE, 0,
+                                               EFD_NONBLOCK | EFD_CLOEXEC};
 static const int64_t values_path[] = {PATH_NULL, PATH_EXE};
 static const int64_t values_open_flags[] = {O_RDONLY, O_RDWR, O_RDONLY | O_NONBLOCK};
 static const int64_t values_memfd_flags[] = {0, MFD_CLOEXEC};

@@ -225,7 +225,6 @@ void model_call_SYSCALL(struct model *model)
 
 void model_call_CLOSE_RANGE(struct model *model)
 {
-    struct model_table *table = model_table_of(model, model->step->actor);
     unsigned first = (unsigned)model_arg_number(model, 0);
     unsigned last = (unsigned)model_arg_number(model, 1);
     int64_t flags = model_arg(model, 2);
@@ -234,10 +233,9 @@ void model_call_CLOSE_RANGE(struct model *model)
         model_return_error(model, EINVAL);
         return;
     }
-    if (flags & CLOSE_RANGE_UNSHARE) {
-        model_beyond(model, "close_range with CLOSE_RANGE_UNSHARE");
-        return;
-    }
+    if ((flags & CLOSE_RANGE_UNSHARE) && !MISTAKE(RANGE_SHARED))
+        model_unshare(model);
+    struct model_table *table = model_table_of(model, model->step->actor);
     unsigned past = last < PROGRAM_FD_LIMIT - 1 ? last + 1 : PROGRAM_FD_LIMIT;
     /* The files' ends are work that the task does last in, first out, on its way back. */
     for (unsigned number = past; number-- > first;) {

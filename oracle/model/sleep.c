@@ -88,6 +88,22 @@ void model_awake(struct model *model, unsigned index)
         model_unref(model, file);
 }
 
+int64_t model_interrupt(struct model *model, unsigned index)
+{
+    struct model_actor *actor = &model->actors[index];
+    int64_t done = 0;
+
+    actor->queued = actor->woken = false;
+    if (actor->sleep == SLEEP_WRITE) {
+        const struct model_kind *kind = model_kind_of(model, actor->file);
+        done = actor->done;
+        if (kind->interrupt)
+            kind->interrupt(model, actor->file);
+    }
+    model_awake(model, index);
+    return done;
+}
+
 static bool resume_wait(struct model *model, struct model_actor *actor)
 {
     struct model_return *ret = model_return_of(model, (unsigned)actor->step, 0, 0);
@@ -186,7 +202,10 @@ static void resume(struct model *model, unsigned index)
         return;
     }
     model->report->wakeups += wait;
+    unsigned step = (unsigned)actor->step;
     model_awake(model, index);
+    if (actor->held)
+        model_deliver_late(model, index, step);
     model_drop_landed(model, landed);
     model->current = before;
 }

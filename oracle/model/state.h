@@ -131,30 +131,44 @@ enum model_sleep {
 struct model_actor {
     bool born;
     bool alive;
-    bool woken;     /* asleep, and about to look again */
-    bool queued;    /* asleep, and on the wait queue of `file` */
-    bool exclusive; /* there as an exclusive waiter */
-    bool pinned;    /* it holds a reference to `file` while it sleeps */
-    bool faults;    /* SLEEP_WAIT: the buffer is bad */
-    bool unblocks;  /* its call lets SIGUSR2 through */
-    bool pending;   /* SIGUSR2 is */
-    bool cloexec;   /* SLEEP_ACCEPT, SLEEP_RECV_FD: of the number to come */
-    bool nonblock;  /* SLEEP_ACCEPT: of the socket to come */
-    int16_t number; /* SLEEP_ACCEPT */
-    uint8_t sleep;  /* enum model_sleep */
-    uint8_t turn;   /* order among the woken */
-    int8_t table;   /* of descriptors */
-    int8_t process; /* its process, by main actor */
-    int16_t step;   /* in which it sleeps */
-    int16_t file;   /* pinned while it sleeps, or MODEL_NONE */
-    int16_t actor;  /* SLEEP_ACTOR */
-    uint32_t mask;  /* SLEEP_POLL */
-    int32_t place;  /* on the wait queue */
-    int64_t count;  /* bytes, room for events, or the number that is polled */
-    int64_t done;   /* SLEEP_WRITE */
+    bool woken;        /* asleep, and about to look again */
+    bool queued;       /* asleep, and on the wait queue of `file` */
+    bool exclusive;    /* there as an exclusive waiter */
+    bool pinned;       /* it holds a reference to `file` while it sleeps */
+    bool faults;       /* SLEEP_WAIT: the buffer is bad */
+    bool unblocks;     /* its call lets SIGUSR2 through */
+    bool pending;      /* SIGUSR2 is */
+    bool cloexec;      /* SLEEP_ACCEPT, SLEEP_RECV_FD: of the number to come */
+    bool nonblock;     /* SLEEP_ACCEPT: of the socket to come */
+    int16_t number;    /* SLEEP_ACCEPT */
+    uint8_t sleep;     /* enum model_sleep */
+    uint8_t turn;      /* order among the woken */
+    int8_t table;      /* of descriptors */
+    int8_t process;    /* its process, by main actor */
+    uint8_t tag;       /* by which the trace tells its table from those of its fellows */
+    bool cancelled;    /* a cancellation waits for it to come to a cancellation point */
+    bool async;        /* PTHREAD_CANCEL_ASYNCHRONOUS */
+    bool threaded;     /* its process has had threads: libc's cancellation points are some */
+    bool held;         /* SIGUSR1 waits until its call blocks it no more */
+    int16_t signalled; /* number of the tgkill whose signal waits to be handled, 0: none */
+    int16_t step;      /* in which it sleeps */
+    int16_t file;      /* pinned while it sleeps, or MODEL_NONE */
+    int16_t actor;     /* SLEEP_ACTOR */
+    uint32_t mask;     /* SLEEP_POLL */
+    int32_t place;     /* on the wait queue */
+    int64_t count;     /* bytes, room for events, or the number that is polled */
+    int64_t done;      /* SLEEP_WRITE */
+};
+
+/* What a process does about SIGUSR1; for CTL the call as sigaction was given it. */
+struct model_handler {
+    int64_t kind; /* HANDLER_ */
+    int epfd, number;
+    int64_t op, event;
 };
 
 struct model_process {
+    struct model_handler handler;
     bool born;
     bool alive;
     bool reaped;
@@ -181,6 +195,7 @@ struct model {
     int32_t front, back;               /* next places at the head and the tail of wait queues */
     int32_t ready_front, ready_back;   /* next places of ready lists */
     unsigned nfiles, nitems, ntables;
+    unsigned ntags; /* of tables, ever given out, less one */
     int16_t free_piece;
     int16_t npieces;                  /* ever used */
     int16_t slots[PROGRAM_SLOTS_MAX]; /* numbers, -1 when unbound or failed */
@@ -283,7 +298,9 @@ struct model_kind {
     enum model_io (*read)(struct model *model, int file, struct model_transfer *transfer);
     enum model_io (*write)(struct model *model, int file, struct model_transfer *transfer);
     void (*release)(struct model *model, int file); /* its last reference is gone */
-    const char *what;                               /* in the fd table: "pipe", "[eventfd]" */
+    /* A signal ends the sleep of somebody in write. NULL: nothing more happens. */
+    void (*interrupt)(struct model *model, int file);
+    const char *what;   /* in the fd table: "pipe", "[eventfd]" */
     bool shares_target; /* both ends, or all of the kind, have one /proc link target */
     bool exclusive_io;  /* who sleeps in read or write is an exclusive waiter */
     bool tail_io;       /* who sleeps in read or write stands at the end of the wait queue */
@@ -334,6 +351,8 @@ void model_forget_file(struct model *model, int file);
 struct model_actor *model_sleep(struct model *model, enum model_sleep sleep, int file);
 /* An actor's sleep is over: it lets go of what its call held. */
 void model_awake(struct model *model, unsigned actor);
+/* The same by a signal, and what the call does on its way out. Returns how many bytes it wrote. */
+int64_t model_interrupt(struct model *model, unsigned actor);
 /* Lets everyone who was woken go on, until nobody is left who could. */
 void model_settle(struct model *model);
 /* Everyone who sleeps in waitpid or join of somebody who has ended. */
@@ -381,8 +400,30 @@ void model_mask_signals(struct model *model, int64_t mask);
 /* A call that slept goes on. They return false if it has to sleep again. */
 bool model_resume_accept(struct model *model, struct model_actor *actor);
 bool model_resume_recv_fd(struct model *model, struct model_actor *actor);
+/* --- call_cancel.c --- */
+
+/* True if the step's actor obeys a cancellation and ends instead of making its call. */
+bool model_obeys_cancel(struct model *model);
+/* The same for a call that is a cancellation point only if it sleeps, when it is about to. */
+bool model_obeys_in_sleep(struct model *model);
+
+/* --- call_signal.c --- */
+
+/* The signal that waited while a call blocked it is handled: the call of `step` has returned. */
+void model_deliver_late(struct model *model, unsigned actor, unsigned step);
 
 /* --- call_process.c --- */
+
+/* dup_fd: a table with the same descriptions under the same numbers. */
+int model_table_copy(struct model *model, int from);
+/* The step's actor has a table that nobody else has. */
+void model_unshare(struct model *model);
+/* A thread ends, and with the last one its process. */
+void model_end_thread(struct model *model, unsigned actor);
+/* All threads of a process end but one, which may be MODEL_NONE. */
+void model_end_threads(struct model *model, unsigned process, int but);
+/* Begins the process of actor `child`, a copy of the step's actor's. */
+void model_begin_process(struct model *model, unsigned child);
 
 void model_end_process(struct model *model, unsigned process, int status);
 /* The step `step` reaps a child if it has ended. Returns false if it has not. */

@@ -94,6 +94,8 @@ void model_step(struct model *model, unsigned index, struct model_tape *tape,
     ret_report->beyond = NULL;
     ret_report->wakeups = 0;
     ret_report->nreturns = 0;
+    ret_report->cancelled = 0;
+    ret_report->nhandled = 0;
     model->tape = tape;
     model->report = ret_report;
     model->index = index;
@@ -105,7 +107,8 @@ void model_step(struct model *model, unsigned index, struct model_tape *tape,
         return;
     }
     model->current = model->step->actor;
-    calls[model->step->op](model);
+    if (!model_obeys_cancel(model))
+        calls[model->step->op](model);
     model_drop_landed(model, 0);
     model_settle(model);
 }
