@@ -402,6 +402,8 @@ void model_mask_signals(struct model *model, int64_t mask);
 /* A call that slept goes on. They return false if it has to sleep again. */
 bool model_resume_accept(struct model *model, struct model_actor *actor);
 bool model_resume_recv_fd(struct model *model, struct model_actor *actor);
+/* True if the executor refuses the step's send_fd: no Unix socket may be under way. */
+bool model_refuses_send_fd(struct model *model);
 /* --- call_cancel.c --- */
 
 /* True if the step's actor obeys a cancellation and ends instead of making its call. */
