@@ -23,6 +23,8 @@ enum {
     MODEL_FILES_MAX = 2 * PROGRAM_SLOTS_MAX + 1,
     MODEL_ITEMS_MAX = PROGRAM_STEPS_MAX,
     MODEL_PIECES_MAX = 1024, /* runs of bytes in all pipes and sockets */
+    MODEL_WATCHES_MAX = PROGRAM_STEPS_MAX,
+    MODEL_NOTES_MAX = 4 * PROGRAM_STEPS_MAX, /* events in the queues of all inotify instances */
     MODEL_TABLES_MAX = PROGRAM_ACTORS_MAX,
     MODEL_PAGE = 4096,
     MODEL_MEMFD_MAX = 1 << 20, /* RLIMIT_FSIZE of the processes that run a program, bytes */
@@ -110,6 +112,21 @@ struct model_item {
     int8_t process;  /* signalfd: on whose wait queue it stands, MODEL_NONE once that is gone */
 };
 
+/* What an inotify instance watches. Both ends of a pipe are one inode, known by the lower file. */
+struct model_watch {
+    int16_t instance;
+    int16_t inode;
+    int16_t wd;
+    uint16_t mask;
+};
+
+/* An event in the queue of an inotify instance. */
+struct model_note {
+    int16_t instance;
+    int16_t wd;
+    uint16_t mask;
+};
+
 /* A descriptor table: one a process, or of threads that unshared it. */
 struct model_table {
     int16_t users; /* actors; 0: free */
@@ -195,6 +212,7 @@ struct model {
     int32_t front, back;               /* next places at the head and the tail of wait queues */
     int32_t ready_front, ready_back;   /* next places of ready lists */
     unsigned nfiles, nitems, ntables;
+    unsigned nwatches, nnotes;
     unsigned ntags; /* of tables, ever given out, less one */
     int16_t free_piece;
     int16_t npieces;                  /* ever used */
@@ -207,6 +225,8 @@ struct model {
     struct model_file files[MODEL_FILES_MAX];
     struct model_item items[MODEL_ITEMS_MAX];
     struct model_piece pieces[MODEL_PIECES_MAX];
+    struct model_watch watches[MODEL_WATCHES_MAX];
+    struct model_note notes[MODEL_NOTES_MAX]; /* by instance, then in order */
 };
 
 /* --- state.c --- */
@@ -310,6 +330,15 @@ const struct model_kind *model_kind_of(const struct model *model, int file);
 
 /* f_op->poll with its side effects; `depth` counts epoll instances on the way. */
 uint32_t model_poll(struct model *model, int file, uint32_t requested, unsigned depth);
+
+/* --- inotify.c --- */
+
+/* fsnotify_access and fsnotify_modify: a call that moved bytes is about to return. */
+void model_notify_io(struct model *model, int file, bool reads, int64_t done);
+/* fsnotify_close */
+void model_notify_close(struct model *model, int file);
+/* `instance` watches the pipe that `file` is an end of. Returns the number of the watch. */
+int model_watch(struct model *model, int instance, int file, uint16_t mask);
 
 /* --- wake.c --- */
 

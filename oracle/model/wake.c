@@ -87,7 +87,9 @@ static bool wake_entry(struct model *model, const struct entry *entry, uint32_t 
     if (actor->sleep == SLEEP_POLL && key != 0 && (key & actor->mask) == 0)
         return false;
     wake_actor(model, (unsigned)entry->actor);
-    if (actor->sleep != SLEEP_POLL && model->files[actor->file].kind != FILE_SIGNALFD)
+    /* Who reads a signalfd or an inotify instance stays on the queue until he has something. */
+    if (actor->sleep != SLEEP_POLL && model->files[actor->file].kind != FILE_SIGNALFD &&
+        model->files[actor->file].kind != FILE_INOTIFY)
         actor->queued = false;
     return actor->exclusive;
 }
