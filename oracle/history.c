@@ -220,10 +220,8 @@ static unsigned moments_of(const struct step *step, const struct company *compan
             ret_moments[count++] = MOMENT_RESOLVE;
         if (op_table[step->op].effect != EFFECT_WAIT) {
             ret_moments[count++] = MOMENT_ACT;
-            if (op_table[step->op].effect == EFFECT_IO) {
-                for (unsigned i = 0; i < WAKES; i++)
-                    ret_moments[count++] = MOMENT_WAKE_ONE;
-            }
+            for (unsigned i = 0; i < WAKES; i++)
+                ret_moments[count++] = MOMENT_WAKE_ONE;
             ret_moments[count++] = MOMENT_WAKE;
         } else {
             ret_moments[count++] = MOMENT_START;

@@ -97,11 +97,24 @@ static void maybe_yield(struct model *model)
         model_settle(model);
 }
 
+static void hold_back(struct model *model, const struct model_wakeup *wakeup)
+{
+    if (model->held->count == MODEL_WAKEUPS_MAX)
+        model_beyond(model, "a call that makes more wakeups than the model can hold back");
+    else
+        model->held->wakeups[model->held->count++] = *wakeup;
+}
+
 void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive)
 {
     struct entry entry = {.place = 0, .item = MODEL_NONE, .actor = MODEL_NONE};
     int32_t place = INT32_MIN;
 
+    if (model->held) {
+        hold_back(model, &(struct model_wakeup){
+                             .file = (int16_t)file, .exclusive = (uint16_t)exclusive, .key = key});
+        return;
+    }
     maybe_yield(model);
     model->atomic++;
     while (next_entry(model, file, place, &entry)) {

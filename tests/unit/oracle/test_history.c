@@ -27,9 +27,13 @@ struct call {
     int64_t ret;
     int err;
     unsigned called, returned;
-    unsigned events[2]; /* steps whose registrations a wait handed out, as EPOLLIN */
-    uint64_t read;      /* the value that an eventfd handed out */
+    unsigned events[2]; /* steps whose registrations a wait handed out, as EPOLLIN or AS */
+    uint64_t read;      /* the value that an eventfd handed out; of pipe2: ENDS */
 };
+
+/* An event that is another mask, and the numbers of a pipe's ends. */
+#define AS(step, mask)       ((unsigned)(mask) << 16 | (step))
+#define ENDS(reader, writer) ((uint64_t)(writer) << 32 | (reader))
 
 /* What kernels differ in does not matter to these histories. */
 static const struct model_facts facts = {.wait_checks_fd_first = true,
@@ -73,11 +77,14 @@ static void set_step(unsigned index, const struct call *call)
     step->returned = call->returned;
     if (op->nouts == 1 && op->outs[0].kind != FILE_ACTOR)
         step->fds[0] = (int)call->ret;
+    for (unsigned i = 0; i < op->nouts && op->nouts == 2; i++)
+        step->fds[i] = (int)(call->read >> (32 * i) & UINT32_MAX);
     if (op->effect == EFFECT_IO && call->read)
         step->digest = XXH3_64bits(&call->read, sizeof(call->read));
     for (unsigned i = 0; i < 2 && op->effect == EFFECT_WAIT && call->events[i]; i++)
         step->events[step->nevents++] =
-            (struct trace_event){.events = EPOLLIN, .data = call->events[i]};
+            (struct trace_event){.events = call->events[i] >> 16 ? call->events[i] >> 16 : EPOLLIN,
+                                 .data = call->events[i] & 0xffff};
 }
 
 static void judge(const struct call *calls, unsigned ncalls, unsigned nodes_max)
@@ -311,6 +318,98 @@ static void two_blocks(void **state)
     EXPECT(calls, LINEAR_OK);
 }
 
+/* Found by fuzz --parallel, natively, and called violations at first. */
+
+/* The callbacks of an epoll_ctl on a nested instance run one after the other, too: the wait of
+ * step 10 begins between that of step 8's item and that of step 7's. */
+static void nested_wakeup_takes_time(void **state)
+{
+    static const struct call calls[] = {
+        {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},
+        {"main: v0 = eventfd(1, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},
+        {"main: v1 = eventfd(0, EFD_NONBLOCK)", 6, 0, 0, 0, {0}, 0},
+        {"main: d0 = dup(e0)", 7, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, v0, EPOLLIN|EPOLLONESHOT)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, d0, EPOLLIN|EPOLLONESHOT)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, e0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 2, 0, 2, 6, {6, 8}, 0},
+        {"main: d1 = dup2(v1, d0)", 7, 0, 7, 8, {0}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 1, 0, 9, 10, {8}, 0},
+        {"t1: epoll_ctl(e0, ADD, v0, EPOLLIN|EPOLLET)", 0, 0, 1, 3, {0}, 0},
+        {"t1: epoll_wait(e1, 8, 0)", 2, 0, 4, 5, {7, 8}, 0},
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 0, 0, {13}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, MOD, v0, EPOLLIN|EPOLLOUT)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 1, 0, 0, 0, {AS(17, EPOLLIN | EPOLLOUT)}, 0}};
+    /* The other order of the callbacks, and the wait behind all of them. */
+    static const struct call other_order[] = {
+        {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},
+        {"main: v0 = eventfd(1, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},
+        {"main: d0 = dup(e0)", 6, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, d0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, e0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 1, 0, 2, 3, {5}, 0},
+        {"t1: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 1, 4, {0}, 0}};
+    static const struct call behind[] = {
+        {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},
+        {"main: v0 = eventfd(1, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},
+        {"main: d0 = dup(e0)", 6, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, d0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, e0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 1, 0, 3, 5, {6}, 0},
+        {"t1: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 1, 2, {0}, 0},
+        {"t1: epoll_wait(e1, 8, 0)", 2, 0, 6, 7, {5, 6}, 0}};
+
+    (void)state;
+    EXPECT(calls, LINEAR_OK);
+    EXPECT(other_order, LINEAR_VIOLATION);
+    EXPECT(behind, LINEAR_VIOLATION);
+}
+
+/* The writing end of a pipe has the lower number: somebody closed that while the pipe was opened.
+ */
+static void crossed_pipe(void **state)
+{
+#define CROSSED(first, second, err)                                                                \
+    {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},                                           \
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},                                       \
+        {"main: r0, w0 = pipe2(O_NONBLOCK)", 0, 0, 0, 0, {0}, ENDS(5, 6)},                         \
+        {"main: v0 = eventfd(1, EFD_NONBLOCK)", 7, 0, 0, 0, {0}, 0},                               \
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN|EPOLLONESHOT)", 0, 0, 0, 0, {0}, 0},                \
+        {"main: epoll_ctl(e1, ADD, r0, EPOLLIN|EPOLLET)", 0, 0, 0, 0, {0}, 0},                     \
+        {"main: epoll_ctl(e1, ADD, w0, 0)", 0, 0, 0, 0, {0}, 0},                                   \
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},                                       \
+        {"main: t2 = pthread_create()", 0, 0, 0, 0, {0}, 0},                                       \
+        {"main: r1, w1 = pipe2(O_NONBLOCK)", 0, 0, 3, 7, {0}, ENDS(first, second)},                \
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 8, 10, {14}, 0},                                      \
+        {"main: read(w0, 8)", -1, err, 11, 12, {0}, 0},                                            \
+        {"main: epoll_ctl(e1, MOD, v0, EPOLLIN|EPOLLOUT)", -1, ENOENT, 13, 14, {0}, 0},            \
+        {"t1: epoll_ctl(e0, MOD, v0, EPOLLIN)", 0, 0, 1, 2, {0}, 0},                               \
+        {"t1: epoll_ctl(e0, ADD, w0, EPOLLIN|EPOLLONESHOT)", 0, 0, 4, 5, {0}, 0},                  \
+        {"t1: close(w0)", 0, 0, 6, 9, {0}, 0}, {"t2: close(w0)", 0, 0, 15, 16, {0}, 0},            \
+        {"t2: write(w0, 8)", -1, EBADF, 17, 18, {0}, 0},                                           \
+        {"t2: epoll_ctl(e1, MOD, w0, EPOLLIN)", -1, EBADF, 19, 20, {0}, 0},                        \
+        {"t2: write(r0, 8)", -1, EBADF, 21, 22, {0}, 0},                                           \
+        {"main: epoll_ctl(e1, MOD, r0, EPOLLOUT)", 0, 0, 0, 0, {0}, 0},                            \
+    {                                                                                              \
+        "main: epoll_wait(e1, 8, 0)", 1, 0, 0, 0, {AS(21, EPOLLHUP)}, 0                            \
+    }
+    static const struct call crossed[] = {CROSSED(8, 6, EBADF)};
+    static const struct call reader_there[] = {CROSSED(8, 6, EAGAIN)};
+    static const struct call skipped[] = {CROSSED(9, 6, EBADF)};
+
+    (void)state;
+    EXPECT(crossed, LINEAR_OK);
+    EXPECT(reader_there, LINEAR_VIOLATION);
+    EXPECT(skipped, LINEAR_VIOLATION);
+}
+
 static void no_verdict(void **state)
 {
     static const struct call calls[] = {
@@ -345,11 +444,18 @@ static int tear_down(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(add_and_wait),       cmocka_unit_test(dropped_operation),
-        cmocka_unit_test(number_before_item), cmocka_unit_test(file_in_flight),
-        cmocka_unit_test(falsely_empty),      cmocka_unit_test(two_blocks),
-        cmocka_unit_test(scan_takes_time),    cmocka_unit_test(wakeup_takes_time),
-        cmocka_unit_test(reserved_number),    cmocka_unit_test(no_verdict),
+        cmocka_unit_test(add_and_wait),
+        cmocka_unit_test(dropped_operation),
+        cmocka_unit_test(number_before_item),
+        cmocka_unit_test(file_in_flight),
+        cmocka_unit_test(falsely_empty),
+        cmocka_unit_test(two_blocks),
+        cmocka_unit_test(scan_takes_time),
+        cmocka_unit_test(wakeup_takes_time),
+        cmocka_unit_test(reserved_number),
+        cmocka_unit_test(no_verdict),
+        cmocka_unit_test(nested_wakeup_takes_time),
+        cmocka_unit_test(crossed_pipe),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
