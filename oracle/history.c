@@ -660,12 +660,12 @@ size_t history_print(const struct trace *trace, const char *indent, char *out, s
     for (unsigned i = 0; i < program->nsteps; i++) {
         char call[256];
         char result[256];
-        if (program->steps[i].block == 0)
-            continue;
         (void)step_print(program, i, call, sizeof(call));
         (void)trace_print_completion(trace, i, result, sizeof(result));
-        text_append(&text, "%s%u-%u %s: %s -> %s\n", indent, trace->steps[i].called,
-                    trace->steps[i].returned, program->actors[program->steps[i].actor].name, call,
+        text_append(&text, "%s", indent);
+        if (program->steps[i].block != 0)
+            text_append(&text, "%u-%u ", trace->steps[i].called, trace->steps[i].returned);
+        text_append(&text, "%s: %s -> %s\n", program->actors[program->steps[i].actor].name, call,
                     result);
     }
     return text.length;

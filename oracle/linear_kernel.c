@@ -207,6 +207,38 @@ static bool is_scanned(const struct moment *moment, int instance)
     return false;
 }
 
+/* Whether `instance` can be reached from `from` through interest lists. */
+static bool leads_to(const struct model *model, int from, int instance, unsigned level)
+{
+    if (from == instance)
+        return true;
+    for (unsigned i = 0; i < model->nitems && level <= MODEL_NESTS_MAX; i++) {
+        const struct model_item *item = &model->items[i];
+        if (item->instance == from && model->files[item->file].kind == FILE_EPOLL &&
+            leads_to(model, item->file, instance, level + 1))
+            return true;
+    }
+    return false;
+}
+
+/* A scan of another instance, under way, polls this one: that takes its ready list away for a
+ * while, too. */
+static bool is_looked_through(const struct moment *moment, int instance)
+{
+    const struct linear_state *state = moment->state;
+
+    for (unsigned i = 0; i < moment->model->program->nactors; i++) {
+        const struct flight *other = &state->flights[i];
+        if (other == moment->flight || !other->scanning)
+            continue;
+        for (unsigned j = 0; j < other->nnames; j++) {
+            if (leads_to(moment->model, other->names[j].file, instance, 0))
+                return true;
+        }
+    }
+    return false;
+}
+
 static struct item_name name_of(const struct model_item *item)
 {
     return (struct item_name){
@@ -536,6 +568,10 @@ static enum linear_step start_scan(struct moment *moment)
     }
     if (model_next_ready(model, instance, 0, true) == MODEL_NONE)
         return allow_if(moment->observed->ret == 0);
+    if (moment->observed->ret == 0 && is_looked_through(moment, instance)) {
+        moment->state->false_empties++;
+        return LINEAR_ALLOWED;
+    }
     flight->over = false;
     flight->scanning = true;
     flight->instance = (int16_t)instance;

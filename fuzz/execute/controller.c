@@ -450,12 +450,30 @@ static void observe_end(struct run *run)
     trace->steps[step].state = trace->end == RUN_HUNG ? STEP_HUNG : STEP_DIED;
 }
 
-/* Kills what is left and waits until the server has reaped it. */
+/* Whether the server, or somebody whom it is to reap, has something to do and lacks but a CPU. */
+static bool ending_goes_on(const struct run *run)
+{
+    bool goes_on = process_is_runnable(run->executor->server);
+
+    for (unsigned a = 0; a < PROGRAM_ACTORS_MAX && !goes_on; a++) {
+        pid_t pid = run->wire->actors[a].pid;
+        goes_on = pid > 0 && process_is_runnable(pid);
+    }
+    return goes_on;
+}
+
+/*
+ * Kills what is left and waits until the server has reaped it. A thread that has been killed needs
+ * a CPU to end, and one that came out of a parallel block can have it on a single CPU only: on a
+ * machine with much else to do that takes its time, and says nothing of whether it can be killed.
+ */
 static int clear_away(struct run *run, char *ret_why)
 {
     struct wire *wire = run->wire;
     struct executor *executor = run->executor;
-    uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
+    uint64_t begun = executor_now_ms();
+    uint64_t look = begun + EXECUTOR_LOOK_MS;
+    uint64_t deadline = begun + EXECUTOR_KILL_MS;
 
     /* The server sleeps on `over` only once it has said that somebody has ended: the exchange keeps
      * the store before the load. */
@@ -478,9 +496,15 @@ static int clear_away(struct run *run, char *ret_why)
                      executor->subject.name);
             return -ECHILD;
         }
-        if (executor_now_ms() > deadline) {
+        uint64_t now = executor_now_ms();
+        if (now > deadline) {
             snprintf(ret_why, EXECUTE_WHY_MAX + 1, "a process of a program cannot be killed");
             return -ETIMEDOUT;
+        }
+        if (now > look) {
+            look = now + EXECUTOR_LOOK_MS;
+            if (now < begun + EXECUTOR_STARVED_MS && ending_goes_on(run))
+                deadline = now + EXECUTOR_KILL_MS;
         }
         /* Until `finished`, the root is at least a zombie of the server, so its pid is still this
          * process group's. */

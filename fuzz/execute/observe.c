@@ -11,6 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    OBSERVE_THREADS_MAX = PROGRAM_ACTORS_MAX + 16, /* of one process, with some of a subject's */
+};
+
 static int open_task_file(pid_t pid, pid_t tid, const char *name)
 {
     char path[64];
@@ -155,6 +159,22 @@ unsigned process_list_threads(pid_t pid, pid_t *ret_tids, unsigned max)
     snprintf(path, sizeof(path), "/proc/%d/task", pid);
     list_numbers(path, visit_thread, &list);
     return list.count;
+}
+
+bool process_is_runnable(pid_t pid)
+{
+    pid_t tids[OBSERVE_THREADS_MAX];
+    unsigned count = process_list_threads(pid, tids, OBSERVE_THREADS_MAX);
+    bool runnable = false;
+
+    for (unsigned i = 0; i < count && !runnable; i++) {
+        unsigned threads;
+        struct task_watch watch = {-1, -1, -1};
+        watch.stat = open_task_file(pid, tids[i], "stat");
+        runnable = watch.stat >= 0 && task_read_state(&watch, &threads) == TASK_RUNNING;
+        task_watch_close(&watch);
+    }
+    return runnable;
 }
 
 static int compare_items(const void *a, const void *b)

@@ -45,6 +45,9 @@ int task_read_syscall(const struct task_watch *watch, long *ret_number, uint64_t
 /* Thread ids of a process, at most `max`. Returns how many. */
 unsigned process_list_threads(pid_t pid, pid_t *ret_tids, unsigned max);
 
+/* Whether a thread of the process runs, or would if it had a CPU. */
+bool process_is_runnable(pid_t pid);
+
 enum {
     LIST_WATCHES_MAX = 16,
 };
