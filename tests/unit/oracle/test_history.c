@@ -318,6 +318,80 @@ static void two_blocks(void **state)
     EXPECT(calls, LINEAR_OK);
 }
 
+/* The scan of e1 polls e0, and takes its ready list away for that. */
+static void falsely_empty_below(void **state)
+{
+#define NESTED                                                                                     \
+    {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},                                           \
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},                                       \
+        {"main: v0 = eventfd(1, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},                               \
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},                             \
+        {"main: epoll_ctl(e1, ADD, e0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},                             \
+    {                                                                                              \
+        "main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0                                          \
+    }
+    static const struct call beside[] = {NESTED,
+                                         {"main: epoll_wait(e1, 8, 0)", 1, 0, 1, 4, {5}, 0},
+                                         {"t1: epoll_wait(e0, 8, 0)", 0, 0, 2, 3, {0}, 0}};
+    static const struct call behind[] = {NESTED,
+                                         {"main: epoll_wait(e1, 8, 0)", 1, 0, 1, 2, {5}, 0},
+                                         {"t1: epoll_wait(e0, 8, 0)", 0, 0, 3, 4, {0}, 0}};
+    /* The scan of e0 does not look at e1. */
+    static const struct call above[] = {NESTED,
+                                        {"main: epoll_wait(e0, 8, 0)", 1, 0, 1, 4, {4}, 0},
+                                        {"t1: epoll_wait(e1, 8, 0)", 0, 0, 2, 3, {0}, 0}};
+
+    (void)state;
+    EXPECT(beside, LINEAR_OK);
+    assert_int_equal(verdict.false_empties, 1);
+    EXPECT(behind, LINEAR_VIOLATION);
+    EXPECT(above, LINEAR_VIOLATION);
+}
+
+/* The interest list forgets a file behind the scan, but the scan finds nothing at it. */
+static void file_ends_in_scan(void **state)
+{
+    static const struct call during[] = {TWO,
+                                         {"main: epoll_wait(e0, 8, 0)", 1, 0, 1, 6, {5}, 0},
+                                         {"t1: read(v0, 8)", 8, 0, 2, 3, {0}, 1},
+                                         {"t1: close(v1)", 0, 0, 4, 5, {0}, 0}};
+    static const struct call before[] = {TWO,
+                                         {"main: epoll_wait(e0, 8, 0)", 2, 0, 3, 6, {5, 6}, 0},
+                                         {"t1: close(v1)", 0, 0, 1, 2, {0}, 0},
+                                         {"t1: read(v0, 8)", 8, 0, 4, 5, {0}, 1}};
+
+    (void)state;
+    EXPECT(during, LINEAR_OK);
+    EXPECT(before, LINEAR_VIOLATION);
+}
+
+/* A wakeup reaches who watches when it begins, and not when the bytes were moved. */
+static void wakeup_reaches_newcomers(void **state)
+{
+#define EDGE                                                                                       \
+    {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},                                           \
+        {"main: v0 = eventfd(0, EFD_NONBLOCK)", 4, 0, 0, 0, {0}, 0},                               \
+    {                                                                                              \
+        "main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0                                          \
+    }
+    static const struct call during[] = {
+        EDGE,
+        {"t1: write(v0, 8)", 8, 0, 1, 8, {0}, 0},
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN|EPOLLET)", 0, 0, 2, 3, {0}, 0},
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 4, 5, {5}, 0},
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 6, 7, {5}, 0}};
+    static const struct call behind[] = {
+        EDGE,
+        {"t1: write(v0, 8)", 8, 0, 1, 4, {0}, 0},
+        {"main: epoll_ctl(e0, ADD, v0, EPOLLIN|EPOLLET)", 0, 0, 2, 3, {0}, 0},
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 5, 6, {5}, 0},
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 7, 8, {5}, 0}};
+
+    (void)state;
+    EXPECT(during, LINEAR_OK);
+    EXPECT(behind, LINEAR_VIOLATION);
+}
+
 /* Found by fuzz --parallel, natively, and called violations at first. */
 
 /* The callbacks of an epoll_ctl on a nested instance run one after the other, too: the wait of
@@ -454,6 +528,9 @@ int main(void)
         cmocka_unit_test(wakeup_takes_time),
         cmocka_unit_test(reserved_number),
         cmocka_unit_test(no_verdict),
+        cmocka_unit_test(falsely_empty_below),
+        cmocka_unit_test(file_ends_in_scan),
+        cmocka_unit_test(wakeup_reaches_newcomers),
         cmocka_unit_test(nested_wakeup_takes_time),
         cmocka_unit_test(crossed_pipe),
     };
