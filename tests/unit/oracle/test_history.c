@@ -203,9 +203,25 @@ static void file_in_flight(void **state)
                                            {"t1: close(v0)", 0, 0, 1, 2, {0}, 0},
                                            {"main: write(v0, 8)", 8, 0, 3, 4, {0}, 0}};
 
+    /* The pipe has a writer as long as the write goes on. */
+    static const struct call writer_there[] = {
+        {"main: r0, w0 = pipe2(O_NONBLOCK)", 0, 0, 0, 0, {0}, ENDS(3, 4)},
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},
+        {"main: write(w0, 8)", 8, 0, 1, 6, {0}, 0},
+        {"t1: close(w0)", 0, 0, 2, 3, {0}, 0},
+        {"t1: read(r0, 8)", -1, EAGAIN, 4, 5, {0}, 0}};
+    static const struct call writer_gone[] = {
+        {"main: r0, w0 = pipe2(O_NONBLOCK)", 0, 0, 0, 0, {0}, ENDS(3, 4)},
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},
+        {"main: write(w0, 0)", 0, 0, 1, 3, {0}, 0},
+        {"t1: close(w0)", 0, 0, 2, 4, {0}, 0},
+        {"t1: read(r0, 8)", -1, EAGAIN, 5, 6, {0}, 0}};
+
     (void)state;
     EXPECT(in_flight, LINEAR_OK);
     EXPECT(too_late, LINEAR_VIOLATION);
+    EXPECT(writer_there, LINEAR_OK);
+    EXPECT(writer_gone, LINEAR_VIOLATION);
 }
 
 /* Rule 27. */
