@@ -450,18 +450,6 @@ static void observe_end(struct run *run)
     trace->steps[step].state = trace->end == RUN_HUNG ? STEP_HUNG : STEP_DIED;
 }
 
-/* Whether the server, or somebody whom it is to reap, has something to do and lacks but a CPU. */
-static bool ending_goes_on(const struct run *run)
-{
-    bool goes_on = process_is_runnable(run->executor->server);
-
-    for (unsigned a = 0; a < PROGRAM_ACTORS_MAX && !goes_on; a++) {
-        pid_t pid = run->wire->actors[a].pid;
-        goes_on = pid > 0 && process_is_runnable(pid);
-    }
-    return goes_on;
-}
-
 /*
  * Kills what is left and waits until the server has reaped it. A thread that has been killed needs
  * a CPU to end, and one that came out of a parallel block can have it on a single CPU only: on a
@@ -471,6 +459,7 @@ static int clear_away(struct run *run, char *ret_why)
 {
     struct wire *wire = run->wire;
     struct executor *executor = run->executor;
+    char states[256] = "";
     uint64_t begun = executor_now_ms();
     uint64_t look = begun + EXECUTOR_LOOK_MS;
     uint64_t deadline = begun + EXECUTOR_KILL_MS;
@@ -497,14 +486,18 @@ static int clear_away(struct run *run, char *ret_why)
             return -ECHILD;
         }
         uint64_t now = executor_now_ms();
-        if (now > deadline) {
-            snprintf(ret_why, EXECUTE_WHY_MAX + 1, "a process of a program cannot be killed");
-            return -ETIMEDOUT;
-        }
         if (now > look) {
             look = now + EXECUTOR_LOOK_MS;
-            if (now < begun + EXECUTOR_STARVED_MS && ending_goes_on(run))
+            bool goes_on =
+                family_is_runnable(executor->server, wire->actors[0].pid, states, sizeof(states));
+            if (goes_on && now < begun + EXECUTOR_STARVED_MS)
                 deadline = now + EXECUTOR_KILL_MS;
+        }
+        if (now > deadline) {
+            snprintf(ret_why, EXECUTE_WHY_MAX + 1,
+                     "a process of a program cannot be killed; states of processes: %.200s",
+                     states);
+            return -ETIMEDOUT;
         }
         /* Until `finished`, the root is at least a zombie of the server, so its pid is still this
          * process group's. */
