@@ -189,6 +189,14 @@ static struct company company_of(const struct judgement *judgement, unsigned fir
     return company;
 }
 
+static unsigned add_wakeup(enum linear_moment *ret_moments)
+{
+    for (unsigned i = 0; i < WAKES; i++)
+        ret_moments[i] = MOMENT_WAKE_ONE;
+    ret_moments[WAKES] = MOMENT_WAKE;
+    return WAKES + 1;
+}
+
 static unsigned moments_of(const struct step *step, const struct company *company,
                            enum linear_moment ret_moments[MOMENTS_MAX])
 {
@@ -220,9 +228,7 @@ static unsigned moments_of(const struct step *step, const struct company *compan
             ret_moments[count++] = MOMENT_RESOLVE;
         if (op_table[step->op].effect != EFFECT_WAIT) {
             ret_moments[count++] = MOMENT_ACT;
-            for (unsigned i = 0; i < WAKES; i++)
-                ret_moments[count++] = MOMENT_WAKE_ONE;
-            ret_moments[count++] = MOMENT_WAKE;
+            count += add_wakeup(ret_moments + count);
         } else {
             ret_moments[count++] = MOMENT_START;
             for (unsigned i = 0; i < (company->changes ? SCANS : 0); i++)
@@ -235,8 +241,7 @@ static unsigned moments_of(const struct step *step, const struct company *compan
     }
     ret_moments[count++] = MOMENT_FORGET;
     ret_moments[count++] = MOMENT_RELEASE;
-    ret_moments[count++] = MOMENT_WAKE;
-    return count;
+    return count + add_wakeup(ret_moments + count);
 }
 
 static int add_effect(struct judgement *judgement, unsigned index, enum linear_moment moment,

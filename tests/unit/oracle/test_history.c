@@ -462,6 +462,41 @@ static void nested_wakeup_takes_time(void **state)
     EXPECT(behind, LINEAR_VIOLATION);
 }
 
+/* The end of a pipe's other side is a wakeup like any other. */
+static void last_wakeup_takes_time(void **state)
+{
+    static const struct call during[] = {
+        {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},
+        {"main: v1 = eventfd(1, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},
+        {"main: r0, w0 = pipe2(O_NONBLOCK)", 0, 0, 0, 0, {0}, ENDS(6, 7)},
+        {"main: epoll_ctl(e0, ADD, w0, EPOLLIN|EPOLLONESHOT)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, w0, EPOLLIN|EPOLLET)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, e0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 1, 0, 2, 4, {AS(6, EPOLLERR)}, 0},
+        {"t1: d1 = dup2(v1, r0)", 6, 0, 1, 3, {0}, 0},
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 0, 0, {AS(5, EPOLLERR)}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 0, 0, 0, 0, {0}, 0}};
+    static const struct call behind[] = {
+        {"main: e0 = epoll_create1(0)", 3, 0, 0, 0, {0}, 0},
+        {"main: e1 = epoll_create1(0)", 4, 0, 0, 0, {0}, 0},
+        {"main: v1 = eventfd(1, EFD_NONBLOCK)", 5, 0, 0, 0, {0}, 0},
+        {"main: r0, w0 = pipe2(O_NONBLOCK)", 0, 0, 0, 0, {0}, ENDS(6, 7)},
+        {"main: epoll_ctl(e0, ADD, w0, EPOLLIN|EPOLLONESHOT)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, w0, EPOLLIN|EPOLLET)", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_ctl(e1, ADD, e0, EPOLLIN)", 0, 0, 0, 0, {0}, 0},
+        {"main: t1 = pthread_create()", 0, 0, 0, 0, {0}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 1, 0, 3, 4, {AS(6, EPOLLERR)}, 0},
+        {"t1: d1 = dup2(v1, r0)", 6, 0, 1, 2, {0}, 0},
+        {"main: epoll_wait(e0, 8, 0)", 1, 0, 0, 0, {AS(5, EPOLLERR)}, 0},
+        {"main: epoll_wait(e1, 8, 0)", 0, 0, 0, 0, {0}, 0}};
+
+    (void)state;
+    EXPECT(during, LINEAR_OK);
+    EXPECT(behind, LINEAR_VIOLATION);
+}
+
 /* The writing end of a pipe has the lower number: somebody closed that while the pipe was opened.
  */
 static void crossed_pipe(void **state)
@@ -544,6 +579,7 @@ int main(void)
         cmocka_unit_test(wakeup_takes_time),
         cmocka_unit_test(reserved_number),
         cmocka_unit_test(no_verdict),
+        cmocka_unit_test(last_wakeup_takes_time),
         cmocka_unit_test(falsely_empty_below),
         cmocka_unit_test(file_ends_in_scan),
         cmocka_unit_test(wakeup_reaches_newcomers),
