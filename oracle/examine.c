@@ -10,7 +10,8 @@
 static bool is_door(const struct step *step)
 {
     enum op_effect effect = op_table[step->op].effect;
-    return effect == EFFECT_CLOSE || effect == EFFECT_CLOSE_RANGE || effect == EFFECT_DUP_OVER;
+    return effect == EFFECT_CLOSE || effect == EFFECT_CLOSE_RANGE || effect == EFFECT_CLOSE_FROM ||
+           effect == EFFECT_DUP_OVER;
 }
 
 static bool file_is_alive(const struct world *world, struct file_key key)

@@ -15,13 +15,15 @@
  * function.
  */
 static explain_rule *const rules[] = {
-    explain_end,           explain_handler,     explain_handler_result, explain_exec,
-    explain_table,         explain_thread_end,  explain_call_error,     explain_errno_clobbered,
-    explain_polluted,      explain_late_error,  explain_failed_call,    explain_dropped,
-    explain_handoff,       explain_target_door, explain_epfd_door,      explain_fork,
-    explain_process,       explain_indirect,    explain_thread,         explain_overtaken,
-    explain_failed_repair, explain_exclusive,   explain_readiness,      explain_numbers,
-    explain_order,
+    explain_end,           explain_handler,     explain_handler_result,
+    explain_exec,          explain_process_end, explain_table,
+    explain_thread_end,    explain_call_error,  explain_errno_clobbered,
+    explain_polluted,      explain_late_error,  explain_failed_call,
+    explain_dropped,       explain_handoff,     explain_target_door,
+    explain_epfd_door,     explain_fork,        explain_process,
+    explain_indirect,      explain_thread,      explain_overtaken,
+    explain_failed_repair, explain_exclusive,   explain_readiness,
+    explain_numbers,       explain_order,
 };
 
 static const struct trace_step *observation_of(const struct inquiry *inquiry, enum side side)
@@ -307,6 +309,11 @@ void say_file(struct inquiry *inquiry, const char *article, struct file_key file
         [FILE_EVENTFD] = "eventfd",
         [FILE_PATH] = "file without a poll method",
         [FILE_REGULAR] = "regular file",
+        [FILE_FOLDER] = "folder",
+        [FILE_LISTENER] = "listening socket",
+        [FILE_TIMERFD] = "timerfd",
+        [FILE_SIGNALFD] = "signalfd",
+        [FILE_INOTIFY] = "inotify instance",
     };
     const char *name = "file";
     if (file.born >= 0) {

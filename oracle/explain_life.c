@@ -45,6 +45,40 @@ bool explain_exec(struct inquiry *inquiry)
     return true;
 }
 
+/* The step in (culprit, observer's] at which the process of the culprit ended by its own will. */
+static int find_process_end(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+
+    for (unsigned k = (unsigned)inquiry->culprit + 1; k <= inquiry->step; k++) {
+        if (op_table[inquiry_step(inquiry, k)->op].effect == EFFECT_EXIT &&
+            story_process(story, k) == inquiry->ctl.process &&
+            story->traces[SUBJECT]->steps[k].state == STEP_DIED)
+            return (int)k;
+    }
+    return INQUIRY_NONE;
+}
+
+/* F6: the end of a process drops what is pending, the instance lives on in another. */
+bool explain_process_end(struct inquiry *inquiry)
+{
+    int end = culprit_is_lost(inquiry) ? find_process_end(inquiry) : INQUIRY_NONE;
+
+    if (end < 0)
+        return false;
+    inquiry->verdict->hazard = HAZARD_F6;
+    inquiry->verdict->class = CLASS_PROCESS;
+    say_step(inquiry, "The", (unsigned)inquiry->culprit);
+    text_append(&inquiry->text, " was pending when");
+    say_step(inquiry, " the", (unsigned)end);
+    text_append(&inquiry->text,
+                " ended its process, and is never done, though %s shares the "
+                "instance",
+                inquiry_actor(inquiry, inquiry->observer));
+    say_consequence(inquiry);
+    return true;
+}
+
 /* The step at which the thread of the culprit ended, while its process lived on. */
 static int find_thread_end(const struct inquiry *inquiry)
 {

@@ -80,6 +80,27 @@ bool explain_handoff(struct inquiry *inquiry)
     return true;
 }
 
+/* A call that sleeps on the culprit's target from before its close until the difference, or
+ * INQUIRY_NONE. */
+static int find_pin(const struct inquiry *inquiry)
+{
+    const struct story *story = inquiry->story;
+
+    for (unsigned k = 0; (int)k < inquiry->target.closer; k++) {
+        const struct step *step = inquiry_step(inquiry, k);
+        const struct trace_step *done = &story->traces[SUBJECT]->steps[k];
+        int arg = story_fd_arg(step);
+        if (arg < 0 || !done->blocked ||
+            (done->completed_at != TRACE_NEVER && done->completed_at < (int)inquiry->step))
+            continue;
+        const struct world *world = story_world(story, SUBJECT, k);
+        int file = world_file_of_arg(world, step, (unsigned)arg);
+        if (file != WORLD_FILE_NONE && file_key_equal(story_file(world, file), inquiry->ctl.file))
+            return (int)k;
+    }
+    return INQUIRY_NONE;
+}
+
 static enum hazard hazard_of_target_door(const struct inquiry *inquiry)
 {
     const struct step *closer = inquiry_step(inquiry, (unsigned)inquiry->target.closer);
@@ -89,7 +110,11 @@ static enum hazard hazard_of_target_door(const struct inquiry *inquiry)
         return HAZARD_B8;
     if (inquiry->target.opener >= 0)
         return HAZARD_B2;
-    return inquiry->target.alive ? HAZARD_B4 : HAZARD_B1;
+    if (inquiry->target.alive)
+        return HAZARD_B4;
+    if (find_pin(inquiry) < 0)
+        return HAZARD_B1;
+    return inquiry->ctl.op == EPOLL_CTL_DEL ? HAZARD_B14 : HAZARD_B4;
 }
 
 /* What was left of a number: `what` is the thing that it named. */
@@ -119,7 +144,8 @@ static void say_fate_of_number(struct inquiry *inquiry, const struct door *door,
     }
 }
 
-/* B1, B2, B3, B4, B8: the target's number was taken from it while the operation was pending. */
+/* B1, B2, B3, B4, B8, B14: the target's number was taken from it while the operation was pending.
+ */
 bool explain_target_door(struct inquiry *inquiry)
 {
     if (!culprit_is_late(inquiry) || inquiry->target.closer < 0)
@@ -148,6 +174,12 @@ bool explain_target_door(struct inquiry *inquiry)
         text_append(&inquiry->text, " closed");
     }
     text_append(&inquiry->text, ". ");
+    int pin = (hazard == HAZARD_B4 || hazard == HAZARD_B14) && !door->alive ? find_pin(inquiry)
+                                                                            : INQUIRY_NONE;
+    if (pin >= 0) {
+        say_step(inquiry, "The", (unsigned)pin);
+        text_append(&inquiry->text, " sleeps on the file and so keeps it open. ");
+    }
     say_fate_of_number(inquiry, door, inquiry->ctl.number, "file");
     say_consequence(inquiry);
     return true;
@@ -326,7 +358,23 @@ bool explain_indirect(struct inquiry *inquiry)
     return true;
 }
 
-/* A1, A3, A4: another thread waits on the instance while the operation is pending. */
+/* The call other than a wait in which the culprit's thread is asleep, or INQUIRY_NONE. */
+static int find_sleep(const struct inquiry *inquiry)
+{
+    const struct trace *trace = inquiry->story->traces[SUBJECT];
+
+    for (unsigned k = (unsigned)inquiry->culprit + 1; k <= inquiry->step; k++) {
+        const struct step *step = inquiry_step(inquiry, k);
+        const struct trace_step *done = &trace->steps[k];
+        if (step->actor == inquiry->ctl.actor && op_table[step->op].effect != EFFECT_WAIT &&
+            done->blocked &&
+            (done->completed_at == TRACE_NEVER || done->completed_at > (int)inquiry->step))
+            return (int)k;
+    }
+    return INQUIRY_NONE;
+}
+
+/* A1, A2, A3, A4: another thread waits on the instance while the operation is pending. */
 bool explain_thread(struct inquiry *inquiry)
 {
     if (!culprit_is_unseen(inquiry) || observation(inquiry)->actor == inquiry->ctl.actor ||
@@ -341,10 +389,13 @@ bool explain_thread(struct inquiry *inquiry)
         hazard = HAZARD_A4;
         what = "is still registered as before";
     }
-    give(inquiry, hazard);
+    int sleep = hazard == HAZARD_A1 ? find_sleep(inquiry) : INQUIRY_NONE;
+    give(inquiry, sleep >= 0 ? HAZARD_A2 : hazard);
     say_step(inquiry, "The", (unsigned)inquiry->culprit);
     text_append(&inquiry->text, " is pending in thread %s",
                 inquiry_actor(inquiry, (unsigned)inquiry->culprit));
+    if (sleep >= 0)
+        say_step(inquiry, ", which sleeps in the", (unsigned)sleep);
     say_file(inquiry, ": the", inquiry->ctl.file);
     text_append(&inquiry->text, " %s when thread %s looks", what,
                 inquiry_actor(inquiry, inquiry->observer));
@@ -502,8 +553,31 @@ bool explain_exclusive(struct inquiry *inquiry)
     return true;
 }
 
-/* E2, E4, E5: the lists agree, so it is what the registration's mode makes of the time at which it
- * came. */
+/* The culprit's target is a signalfd: who calls its poll method decides what it is ready for. */
+static bool target_asks_who_polls(const struct inquiry *inquiry)
+{
+    const struct world *world = story_world(inquiry->story, NATIVE, (unsigned)inquiry->culprit);
+    int file = world_file_of_arg(world, inquiry_step(inquiry, (unsigned)inquiry->culprit), 2);
+
+    return inquiry->late && file != WORLD_FILE_NONE && world->files[file].kind == FILE_SIGNALFD;
+}
+
+/* The setsockopt that changed the target's readiness while the culprit was pending, or
+ * INQUIRY_NONE: it wakes nobody. */
+static int find_silent_change(const struct inquiry *inquiry)
+{
+    for (unsigned k = (unsigned)inquiry->culprit + 1; inquiry->late && k < inquiry->step; k++) {
+        const struct step *step = inquiry_step(inquiry, k);
+        const struct world *world = story_world(inquiry->story, NATIVE, k);
+        if (step->op == OP_SETSOCKOPT &&
+            file_key_equal(story_file(world, world_file_of_arg(world, step, 0)), inquiry->ctl.file))
+            return (int)k;
+    }
+    return INQUIRY_NONE;
+}
+
+/* E2, E4, E5, E14, E15: the lists agree, so it is what the registration's mode makes of the time at
+ * which it came. */
 bool explain_readiness(struct inquiry *inquiry)
 {
     if (inquiry->culprit < 0 || inquiry->flush_failed || inquiry->astray || !lists_agree(inquiry))
@@ -518,6 +592,13 @@ bool explain_readiness(struct inquiry *inquiry)
     } else if (inquiry->ctl.events & EPOLLEXCLUSIVE) {
         give(inquiry, HAZARD_E5);
         why = "exclusive: the order of registrations decides who is woken";
+    } else if (target_asks_who_polls(inquiry)) {
+        give(inquiry, HAZARD_E14);
+        why = "of a signalfd: it came by another thread, or at another time, than natively";
+    } else if (find_silent_change(inquiry) >= 0) {
+        give(inquiry, HAZARD_E15);
+        inquiry->cited[find_silent_change(inquiry)] = true;
+        why = "of a socket whose readiness an option changed in between, without a wakeup";
     } else {
         return false;
     }

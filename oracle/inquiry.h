@@ -77,8 +77,8 @@ typedef bool explain_rule(struct inquiry *inquiry);
 explain_rule explain_end, explain_call_error, explain_errno_clobbered, explain_polluted,
     explain_late_error, explain_failed_call, explain_dropped, explain_numbers, explain_order;
 /* explain_life.c */
-explain_rule explain_handler, explain_handler_result, explain_exec, explain_thread_end,
-    explain_table;
+explain_rule explain_handler, explain_handler_result, explain_exec, explain_process_end,
+    explain_thread_end, explain_table;
 /* explain_pending.c */
 explain_rule explain_handoff, explain_target_door, explain_epfd_door, explain_fork, explain_process,
     explain_indirect, explain_thread, explain_overtaken, explain_failed_repair, explain_exclusive,

@@ -404,7 +404,7 @@ static enum linear_step reserve(struct moment *moment)
     }
     if (flight->resolved && flight->files[0] == MODEL_NONE)
         return LINEAR_REFUSED; /* dup of what is not open cannot have succeeded */
-    int number = model_lowest_free(moment->model, 0);
+    int number = model_lowest_free(moment->model, moment->step->actor, 0);
     if (number < 0)
         return LINEAR_BEYOND;
     if (number != moment->observed->fds[flight->nnumbers])
@@ -751,6 +751,7 @@ static void begin(struct moment *moment, struct linear_state *state, unsigned st
     model->index = step;
     model->atomic = 0;
     model->turns = 0;
+    model->current = moment->step->actor;
 }
 
 enum linear_step linear_moment(struct linear_state *state, enum linear_moment which, unsigned step,

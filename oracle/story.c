@@ -38,6 +38,14 @@ void story_free(struct story *story)
     }
 }
 
+static void replay_step(const struct trace *trace, unsigned step, struct world *world)
+{
+    struct world_outcome outcome;
+
+    trace_outcome(trace, step, &outcome);
+    world_apply(world, step, &outcome);
+}
+
 /* What step k did to others: handlers that it had run, threads that a cancellation ended. */
 static void replay_others(const struct trace *trace, unsigned k, struct world *world)
 {
@@ -57,13 +65,16 @@ static void replay_side(struct story *story, enum side side)
     struct world *worlds = story->worlds[side];
     world_init(&worlds[0], story->program);
     for (unsigned k = 0; k < trace->nsteps; k++) {
+        const struct trace_step *done = &trace->steps[k];
         worlds[k + 1] = worlds[k];
-        uint8_t state = trace->steps[k].state;
-        /* A step that was skipped or never reached did nothing, not even an exit. */
-        if (state == STEP_DONE || state == STEP_DIED) {
-            struct world_outcome outcome;
-            trace_outcome(trace, k, &outcome);
-            world_apply(&worlds[k + 1], k, &outcome);
+        /* A step that was skipped or never reached did nothing, not even an exit. One that slept
+         * (an accept4, a recvmsg) made its descriptor when it came back. */
+        if (done->state == STEP_DIED || (done->state == STEP_DONE && done->completed_at == (int)k))
+            replay_step(trace, k, &worlds[k + 1]);
+        for (unsigned slept = 0; slept < k; slept++) {
+            if (trace->steps[slept].state == STEP_DONE &&
+                trace->steps[slept].completed_at == (int)k)
+                replay_step(trace, slept, &worlds[k + 1]);
         }
         replay_others(trace, k, &worlds[k + 1]);
     }

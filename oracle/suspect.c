@@ -363,7 +363,7 @@ static bool fails_by_numbers(const struct inquiry *inquiry, const struct ctl *ct
     if (instance == WORLD_FILE_NONE || file == WORLD_FILE_NONE)
         return err == EBADF;
     enum file_kind kind = world->files[file].kind;
-    if (kind == FILE_PATH || kind == FILE_REGULAR)
+    if (kind == FILE_PATH || kind == FILE_REGULAR || kind == FILE_FOLDER)
         return err == EPERM;
     if (world->files[instance].kind != FILE_EPOLL || instance == file)
         return err == EINVAL;

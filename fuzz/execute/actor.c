@@ -21,9 +21,26 @@ enum {
     BARRIER_SPINS = 64,     /* between two times that a waiting actor gives its CPU away */
 };
 
+/* What the kernel takes for an action (struct kernel_sigaction); libc's differs. */
+struct signal_action {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    uint64_t mask;
+};
+
+/*
+ * SIGUSR2 is what a signalfd is readable for: it stays pending, for while it is blocked the kernel
+ * queues it although it is ignored. It is ignored so that a wait that unblocks it ends nobody.
+ */
 void actor_enter_process(void)
 {
+    uint64_t set = 1ull << (SIGUSR2 - 1);
+    struct signal_action ignore = {.handler = (void *)SIG_IGN};
+
     raw_syscall3(SYS_alarm, SERVER_ALARM_S, 0, 0);
+    raw_syscall6(SYS_rt_sigaction, SIGUSR2, (long)&ignore, 0, sizeof(ignore.mask), 0, 0);
+    raw_syscall6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&set, 0, sizeof(set), 0, 0);
 }
 
 void actor_announce(struct wire *wire, unsigned actor)
@@ -31,6 +48,7 @@ void actor_announce(struct wire *wire, unsigned actor)
     struct wire_actor *self = &wire->actors[actor];
 
     self_thread.actor = actor;
+    self_thread.in_step = false; /* a forked child is in the step of its parent's thread */
     self->tid = (int32_t)raw_syscall3(SYS_gettid, 0, 0, 0);
     __atomic_store_n(&self->pid, (int32_t)raw_syscall3(SYS_getpid, 0, 0, 0), __ATOMIC_RELEASE);
     raw_store(&self->ready, 1);

@@ -56,8 +56,18 @@ enum place {
     PLACE_ALONE,
 };
 
+/* True if the step gives its thread a table of its own, should others have it too. */
+static bool unshares_table(const struct step *step)
+{
+    if (op_table[step->op].effect == EFFECT_CLOSE_RANGE)
+        return step->args[2] & CLOSE_RANGE_UNSHARE;
+    return step->op == OP_UNSHARE && (step->args[0] & CLONE_FILES);
+}
+
 static enum place step_place(const struct step *step)
 {
+    if (unshares_table(step))
+        return PLACE_LAST; /* who is born after it has that table, who was before has not */
     switch (op_table[step->op].effect) {
     case EFFECT_EXIT:
     case EFFECT_THREAD_EXIT:
@@ -162,8 +172,9 @@ static void note_reaped(struct run *run, unsigned index)
     const struct step *step = &run->program->steps[index];
     const struct trace_step *result = &run->trace->steps[index];
 
-    if (op_table[step->op].effect != EFFECT_WAITPID || result->ret < 0 ||
-        result->ret == TRACE_STILL_ALIVE)
+    /* One that sleeps, or was cancelled, has reaped nobody. */
+    if (op_table[step->op].effect != EFFECT_WAITPID || result->state != STEP_DONE ||
+        result->ret < 0 || result->ret == TRACE_STILL_ALIVE)
         return;
     struct trace_process *process = &run->trace->processes[step->args[0]];
     process->reaped = true;
@@ -207,11 +218,8 @@ static void note_table(struct run *run, unsigned index)
 {
     const struct step *step = &run->program->steps[index];
     const struct trace_step *done = &run->trace->steps[index];
-    bool unshares =
-        (step->op == OP_UNSHARE && (step->args[0] & CLONE_FILES)) ||
-        (op_table[step->op].effect == EFFECT_CLOSE_RANGE && (step->args[2] & CLOSE_RANGE_UNSHARE));
 
-    for (unsigned a = 0; unshares && done->ret == 0 && a < run->program->nactors; a++) {
+    for (unsigned a = 0; unshares_table(step) && done->ret == 0 && a < run->program->nactors; a++) {
         if (a == step->actor || !run_actor_live(run, a) || !same_table(run, a, step->actor))
             continue;
         run->actors[step->actor].table = (uint8_t)run->ntables++;

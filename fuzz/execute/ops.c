@@ -2,7 +2,7 @@
  * The operations. Each function makes its call through libc, as a user's program would, and writes
  * down what came of it: errno is read before anything else can change it.
  */
-#include "fuzz/execute/ops.h"
+#include "fuzz/execute/ops_inside.h"
 #include "fuzz/execute/raw.h"
 
 #include <dlfcn.h>
@@ -45,24 +45,6 @@ void call_returned(struct call *call, int64_t ret)
 {
     call->result->err = errno;
     call->result->ret = ret;
-}
-
-static void bind_fds(struct call *call, int first, int second)
-{
-    const struct op_info *op = &op_table[call->step->op];
-    int fds[PROGRAM_OUTS_MAX] = {first, second};
-
-    for (unsigned i = 0; i < op->nouts; i++) {
-        call->result->fds[i] = fds[i];
-        call->wire->slots[call->step->outs[i]] = fds[i];
-    }
-}
-
-/* A call whose result is the new descriptor. */
-static void returned_fd(struct call *call, int fd)
-{
-    call_returned(call, fd);
-    bind_fds(call, fd, -1);
 }
 
 void op_run_EPOLL_CREATE(struct call *call)
@@ -121,17 +103,6 @@ static void returned_events(struct call *call, int ret, const struct epoll_event
             (struct trace_event){.events = events[i].events, .data = events[i].data.u64};
     call->result->first_event = first;
     call->result->nevents = count;
-}
-
-static const sigset_t *signal_mask(sigset_t *room, int64_t which)
-{
-    if (which == SIGMASK_NULL)
-        return NULL;
-    if (which == SIGMASK_FULL)
-        sigfillset(room);
-    else
-        sigemptyset(room);
-    return room;
 }
 
 void op_run_EPOLL_WAIT(struct call *call)
@@ -292,24 +263,34 @@ void op_run_MEMFD_CREATE(struct call *call)
  * clears what is, page by page, for each thread that starts. */
 static char io_rooms[PROGRAM_ACTORS_MAX][PROGRAM_IO_MAX];
 
+char *op_bytes_to_write(const struct call *call, size_t count)
+{
+    char *bytes = io_rooms[call->step->actor];
+    uint64_t one = 1;
+
+    memset(bytes, 0, count);
+    memcpy(bytes, &one, sizeof(one));
+    return bytes;
+}
+
 void op_run_READ(struct call *call)
 {
     char *bytes = io_rooms[call->step->actor];
     ssize_t ret = read(call_fd(call, 0), bytes, (size_t)call->step->args[1]);
 
     call_returned(call, ret);
-    if (ret > 0)
-        call->result->digest = XXH3_64bits(bytes, (size_t)ret);
+    if (ret <= 0)
+        return;
+    size_t length = op_strip_chance(call_fd(call, 0), bytes, (size_t)ret);
+    call->result->digest = XXH3_64bits(bytes, length);
 }
 
 void op_run_WRITE(struct call *call)
 {
-    char *bytes = io_rooms[call->step->actor];
-    uint64_t one = 1;
+    size_t count = (size_t)call->step->args[1];
+    const char *bytes = op_bytes_to_write(call, count);
 
-    memset(bytes, 0, (size_t)call->step->args[1]);
-    memcpy(bytes, &one, sizeof(one));
-    call_returned(call, write(call_fd(call, 0), bytes, (size_t)call->step->args[1]));
+    call_returned(call, write(call_fd(call, 0), bytes, count));
 }
 
 void op_run_SHUTDOWN(struct call *call)
@@ -456,6 +437,7 @@ void actor_reset_process(void)
         threads[i] = 0;
     }
     raw_syscall3(SYS_close_range, 3, UINT32_MAX, 0);
+    op_reset_files();
     actor_enter_process();
 }
 

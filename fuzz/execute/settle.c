@@ -407,7 +407,8 @@ static void finish_exec(struct run *run, unsigned actor, unsigned step)
             run_end_actor(run, a);
         run->wire->actors[a].tid = 0; /* the main thread's is this actor's now */
     }
-    /* It is the main thread now, by whatever tid it was known. */
+    /* It is the main thread now, by whatever tid it was known, and the process has its table. */
+    run->actors[run_process(run, actor)].table = run->actors[actor].table;
     task_watch_close(&run->actors[actor].watch);
     run->actors[actor].mortal = false;
     (void)run_watch_actor(run, actor);

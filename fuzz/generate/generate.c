@@ -22,9 +22,9 @@ const char *const feature_names[FEATURES] = {
  */
 enum { GROUP_PERCENT = 40 };
 static const unsigned group_percents[GROUPS] = {
-    [GROUP_CORE] = 100, [GROUP_PWAIT] = 25, [GROUP_POLL] = 35,
-    [GROUP_DOORS] = 45, [GROUP_DUP] = 50,   [GROUP_SOCKETS] = 40,
-    [GROUP_FILES] = 20, [GROUP_FORK] = 28,  [GROUP_THREADS] = 48,
+    [GROUP_CORE] = 100,   [GROUP_PWAIT] = 25,   [GROUP_POLL] = 35,    [GROUP_DOORS] = 45,
+    [GROUP_DUP] = 50,     [GROUP_SOCKETS] = 40, [GROUP_FILES] = 20,   [GROUP_FORK] = 28,
+    [GROUP_THREADS] = 48, [GROUP_EXEC] = 15,    [GROUP_SIGNALS] = 20,
 };
 
 bool generate_has(const struct generator *generator, uint32_t features)
@@ -93,7 +93,7 @@ static bool within_limits(const struct generator *generator, enum op_id op)
 
     if (program->nsteps >= GENERATE_STEPS_MAX)
         return false;
-    if (op_table[op].effect == EFFECT_FORK)
+    if (op_starts_process(&op_table[op]))
         return count_actors(program, ACTOR_PROCESS) + 1 < GENERATE_PROCESSES_MAX;
     if (op_table[op].effect == EFFECT_THREAD)
         return count_actors(program, ACTOR_THREAD) + 1 < GENERATE_THREADS_MAX;
@@ -231,6 +231,25 @@ static struct operand random_descriptor(struct generator *generator, unsigned ac
     return slot == SLOT_NONE ? operand_number(info->values[0]) : operand_slot(slot);
 }
 
+/* Whom a signal is sent to: anybody who lives, those who sleep more often. */
+static struct operand random_target(struct generator *generator, unsigned actor)
+{
+    const struct ready *ready = &generator->ready;
+    unsigned actors[2 * PROGRAM_ACTORS_MAX];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < generator->program->nactors; i++) {
+        if (!ready->world.actors_alive[i])
+            continue;
+        actors[count++] = i;
+        if (!ready_actor_free(ready, i))
+            actors[count++] = i;
+    }
+    if (count == 0 || random_chance(&generator->random, 4))
+        return operand_actor(actor);
+    return operand_actor(actors[random_below(&generator->random, count)]);
+}
+
 /* Actors that fit, those that have ended more often: joining them does not sleep. */
 static struct operand random_actor(struct generator *generator, unsigned actor, enum arg_kind kind)
 {
@@ -240,6 +259,8 @@ static struct operand random_actor(struct generator *generator, unsigned actor, 
     unsigned count = 0;
     unsigned ended = 0;
 
+    if (kind == ARG_ACTOR)
+        return random_target(generator, actor);
     for (unsigned i = 1; i < program->nactors; i++) {
         bool process = program->actors[i].kind == ACTOR_PROCESS;
         if (process != (kind == ARG_PROCESS) || i == actor)
@@ -261,6 +282,24 @@ static struct operand random_actor(struct generator *generator, unsigned actor, 
                  : operand_number(-1);
 }
 
+/* Whom a cancellation is for: a thread of the process that lives, now and then the actor itself. */
+static struct operand random_living_thread(struct generator *generator, unsigned actor)
+{
+    const struct program *program = generator->program;
+    unsigned threads[PROGRAM_ACTORS_MAX];
+    unsigned count = 0;
+
+    for (unsigned i = 1; i < program->nactors; i++) {
+        if (program->actors[i].kind != ACTOR_THREAD || !generator->ready.world.actors_alive[i] ||
+            program->actors[i].process != program->actors[actor].process)
+            continue;
+        if (i != actor || random_chance(&generator->random, 20))
+            threads[count++] = i;
+    }
+    return count ? operand_actor(threads[random_below(&generator->random, count)])
+                 : random_actor(generator, actor, ARG_THREAD);
+}
+
 /* Fills in every argument by its kind. Returns false if there is nothing that could stand there. */
 static bool fill_arguments(struct generator *generator, struct proposal *proposal)
 {
@@ -275,7 +314,9 @@ static bool fill_arguments(struct generator *generator, struct proposal *proposa
                                          kind == ARG_EPFD ? KINDS_EPOLL : KINDS_ALL);
             break;
         case ARG_SHAPE_ACTOR:
-            *operand = random_actor(generator, proposal->actor, kind);
+            *operand = op->effect == EFFECT_CANCEL
+                           ? random_living_thread(generator, proposal->actor)
+                           : random_actor(generator, proposal->actor, kind);
             if (operand->tag != TAG_ACTOR)
                 return false;
             break;
@@ -316,19 +357,49 @@ static void refine_ctl(struct generator *generator, struct proposal *proposal)
         proposal->args[3] = operand_number(choose_ready_mask(generator, file));
 }
 
-static void refine_io(struct generator *generator, struct proposal *proposal)
+/* What the descriptor that an operation works on should name. 0: whatever it does. */
+static uint32_t kinds_of_target(enum op_id op)
 {
-    uint32_t kinds = KIND_BIT(FILE_SOCKET);
+    switch (op) {
+    case OP_READ:
+        return KINDS_PLAIN & ~(KIND_BIT(FILE_PIPE_WRITE) | KIND_BIT(FILE_LISTENER));
+    case OP_WRITE:
+        return KIND_BIT(FILE_SOCKET) | KIND_BIT(FILE_EVENTFD) | KIND_BIT(FILE_PIPE_WRITE);
+    case OP_CONNECT:
+    case OP_ACCEPT4:
+        return KIND_BIT(FILE_LISTENER);
+    case OP_TIMERFD_SETTIME:
+        return KIND_BIT(FILE_TIMERFD);
+    case OP_INOTIFY_ADD_WATCH:
+        return KIND_BIT(FILE_INOTIFY);
+    case OP_CLOSEDIR:
+        return KIND_BIT(FILE_FOLDER);
+    case OP_SHUTDOWN:
+    case OP_SEND:
+    case OP_SETSOCKOPT:
+    case OP_SEND_FD:
+    case OP_RECV_FD:
+        return KIND_BIT(FILE_SOCKET);
+    default:
+        return 0;
+    }
+}
 
-    if (random_chance(&generator->random, 10))
+static void refine_target(struct generator *generator, struct proposal *proposal)
+{
+    uint32_t kinds = kinds_of_target(proposal->op);
+
+    if (kinds == 0 || random_chance(&generator->random, 10))
         return;
-    if (proposal->op == OP_READ)
-        kinds |= KIND_BIT(FILE_EVENTFD) | KIND_BIT(FILE_PIPE_READ);
-    if (proposal->op == OP_WRITE)
-        kinds |= KIND_BIT(FILE_EVENTFD) | KIND_BIT(FILE_PIPE_WRITE);
     int slot = choose_slot(generator, proposal->actor, kinds);
     if (slot != SLOT_NONE)
         proposal->args[0] = operand_slot(slot);
+    if (proposal->op != OP_INOTIFY_ADD_WATCH)
+        return;
+    slot = choose_slot(generator, proposal->actor,
+                       KIND_BIT(FILE_PIPE_READ) | KIND_BIT(FILE_PIPE_WRITE));
+    if (slot != SLOT_NONE)
+        proposal->args[1] = operand_slot(slot);
 }
 
 static void refine_close(struct generator *generator, struct proposal *proposal)
@@ -353,13 +424,16 @@ static bool closes_instance(const struct generator *generator, const struct prop
 
     if (generate_has(generator, FEATURE_BIT(EPFD_CLOSE)))
         return false;
-    if (effect != EFFECT_CLOSE && effect != EFFECT_CLOSE_RANGE && effect != EFFECT_DUP_OVER)
+    if (effect != EFFECT_CLOSE && effect != EFFECT_CLOSE_RANGE && effect != EFFECT_CLOSE_FROM &&
+        effect != EFFECT_DUP_OVER)
         return false;
     unsigned at = effect == EFFECT_DUP_OVER ? 1 : (unsigned)op_fd_arg(&op_table[proposal->op]);
     for (unsigned i = 0; i < 2; i++) {
         const struct operand *operand = &proposal->args[effect == EFFECT_CLOSE_RANGE ? i : at];
         numbers[i] = operand->tag == TAG_SLOT ? world->slots[operand->value] : (int)operand->value;
     }
+    if (effect == EFFECT_CLOSE_FROM)
+        numbers[1] = PROGRAM_FD_LIMIT - 1;
     if (numbers[0] < 0)
         return false;
     for (int number = numbers[0]; number <= numbers[1]; number++) {
@@ -383,9 +457,12 @@ static bool refine(struct generator *generator, struct proposal *proposal)
         /* The running executable cannot be opened for writing, and the world does not know. */
         if (proposal->op == OP_OPEN && proposal->args[0].value == PATH_EXE)
             proposal->args[1] = operand_number(arg_table[ARG_OPEN_FLAGS].values[0]);
+        refine_target(generator, proposal);
         break;
     case EFFECT_IO:
-        refine_io(generator, proposal);
+    case EFFECT_SEND_FD:
+    case EFFECT_RECV_FD:
+        refine_target(generator, proposal);
         break;
     case EFFECT_POLL:
         if (random_chance(&generator->random, 75))
@@ -394,6 +471,7 @@ static bool refine(struct generator *generator, struct proposal *proposal)
     case EFFECT_CLOSE:
     case EFFECT_CLOSE_RANGE:
         refine_close(generator, proposal);
+        refine_target(generator, proposal);
         break;
     case EFFECT_THREAD_EXIT:
         return kind == ACTOR_THREAD;

@@ -110,7 +110,8 @@ bool generate_groups(const struct generator *generator, uint32_t groups);
 #define KIND_BIT(kind) (1u << (kind))
 #define KINDS_PLAIN                                                                                \
     (KIND_BIT(FILE_PIPE_READ) | KIND_BIT(FILE_PIPE_WRITE) | KIND_BIT(FILE_SOCKET) |                \
-     KIND_BIT(FILE_EVENTFD))
+     KIND_BIT(FILE_EVENTFD) | KIND_BIT(FILE_LISTENER) | KIND_BIT(FILE_TIMERFD) |                   \
+     KIND_BIT(FILE_SIGNALFD) | KIND_BIT(FILE_INOTIFY))
 #define KINDS_EPOLL KIND_BIT(FILE_EPOLL)
 #define KINDS_ALL   (~0u)
 

@@ -43,6 +43,8 @@ static void copy_world(struct world *to, const struct world *from, unsigned nact
     memcpy(to->files, from->files, from->nfiles * sizeof(to->files[0]));
     to->nitems = from->nitems;
     memcpy(to->items, from->items, from->nitems * sizeof(to->items[0]));
+    to->nflights = from->nflights;
+    memcpy(to->flights, from->flights, from->nflights * sizeof(to->flights[0]));
 }
 
 void ready_copy(struct ready *to, const struct ready *from, unsigned nactors, unsigned nslots)
@@ -175,8 +177,15 @@ static bool returns_equal(const struct model_return *a, const struct model_retur
 /* True if both show the same, in whatever order the actors came back. */
 static bool reports_equal(const struct model_report *a, const struct model_report *b)
 {
-    if (a->fate != b->fate || a->nreturns != b->nreturns)
+    if (a->fate != b->fate || a->nreturns != b->nreturns || a->cancelled != b->cancelled ||
+        a->nhandled != b->nhandled)
         return false;
+    /* Handlers that run in one step are those of waits that it ends, in an order that shows. */
+    for (unsigned i = 0; i < a->nhandled; i++) {
+        if (a->handled[i].step != b->handled[i].step || a->handled[i].ret != b->handled[i].ret ||
+            a->handled[i].err != b->handled[i].err)
+            return false;
+    }
     for (unsigned i = 0; i < a->nreturns; i++) {
         bool found = false;
         for (unsigned j = 0; j < b->nreturns && !found; j++)
@@ -243,6 +252,7 @@ void ready_step(struct ready *ready, unsigned index, struct ready_result *ret_re
 {
     struct model_report report;
     const struct model_return *own = NULL;
+    const struct step *step = &ready->model.program->steps[index];
 
     assert(ready_actor_free(ready, ready->model.program->steps[index].actor));
     *ret_result = (struct ready_result){.racy = step_is_racy(ready, index, &report)};
@@ -256,15 +266,21 @@ void ready_step(struct ready *ready, unsigned index, struct ready_result *ret_re
     }
     if (own) {
         apply_return(&ready->world, own);
-        ret_result->failed = own->ret < 0;
+        ret_result->failed = own->ret == -1;
         ret_result->events = own->nevents;
-    } else if (report.fate == MODEL_DIED) {
+    } else if (report.fate == MODEL_DIED && (report.cancelled >> step->actor & 1) == 0) {
         static const struct world_outcome ended = {.fds = {-1, -1}};
         world_apply(&ready->world, index, &ended);
     }
     for (unsigned i = 0; i < report.nreturns; i++) {
         if (report.returns[i].step != index)
             apply_return(&ready->world, &report.returns[i]);
+    }
+    for (unsigned i = 0; i < report.nhandled; i++)
+        world_apply_handler(&ready->world, report.handled[i].step, report.handled[i].ret);
+    for (unsigned i = 0; i < ready->model.program->nactors; i++) {
+        if (report.cancelled >> i & 1)
+            world_end_thread(&ready->world, i);
     }
     ret_result->sleeps = report.fate == MODEL_ASLEEP && !own;
     ret_result->shared = two_wait(&ready->model);

@@ -8,10 +8,15 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define WORD(name)                                                                                 \
     {                                                                                              \
@@ -52,7 +57,7 @@ static const struct arg_word words_epoll_flags[] = {WORD(EPOLL_CLOEXEC), WORDS_E
 static const struct arg_word words_close_range_flags[] = {WORD(CLOSE_RANGE_UNSHARE),
                                                           WORD(CLOSE_RANGE_CLOEXEC), WORDS_END};
 static const struct arg_word words_syscall_nr[] = {WORD(SYS_close), WORDS_END};
-static const struct arg_word words_fcntl_cmd[] = {WORD(F_DUPFD), WORDS_END};
+static const struct arg_word words_fcntl_cmd[] = {WORD(F_DUPFD), WORD(F_DUPFD_CLOEXEC), WORDS_END};
 static const struct arg_word words_open_flags[] = {WORD(O_RDONLY),   WORD(O_WRONLY),  WORD(O_RDWR),
                                                    WORD(O_NONBLOCK), WORD(O_CLOEXEC), WORDS_END};
 /* pipe2 and dup3 have no access mode: their plain value is 0, not O_RDONLY. */
@@ -79,6 +84,31 @@ static const struct arg_word words_handler[] = {{"SIG_IGN", HANDLER_IGNORE},
                                                 {"LONGJMP", HANDLER_LONGJMP},
                                                 WORDS_END};
 static const struct arg_word words_wait_options[] = {WORD(WNOHANG), WORDS_END};
+
+static const struct arg_word words_poll_timespec[] = {
+    {"NULL", TIMESPEC_NULL}, {"BADTS", TIMESPEC_BADTS}, WORDS_END};
+static const struct arg_word words_folder[] = {{"\"/\"", FOLDER_ROOT}, WORDS_END};
+static const struct arg_word words_socket_family[] = {WORD(AF_UNIX), WORD(AF_INET), WORDS_END};
+static const struct arg_word words_socket_flags[] = {WORD(SOCK_NONBLOCK), WORD(SOCK_CLOEXEC),
+                                                     WORDS_END};
+static const struct arg_word words_send_flags[] = {WORD(MSG_OOB), WORD(MSG_DONTWAIT), WORDS_END};
+static const struct arg_word words_recv_flags[] = {WORD(MSG_DONTWAIT), WORD(MSG_CMSG_CLOEXEC),
+                                                   WORDS_END};
+static const struct arg_word words_socket_option[] = {WORD(SO_OOBINLINE), WORDS_END};
+static const struct arg_word words_clock[] = {WORD(CLOCK_MONOTONIC), WORD(CLOCK_REALTIME),
+                                              WORDS_END};
+static const struct arg_word words_timerfd_flags[] = {WORD(TFD_NONBLOCK), WORD(TFD_CLOEXEC),
+                                                      WORDS_END};
+static const struct arg_word words_timer_setting[] = {
+    {"EXPIRED", TIMER_EXPIRED}, {"DISARMED", TIMER_DISARMED}, WORDS_END};
+static const struct arg_word words_signalfd_flags[] = {WORD(SFD_NONBLOCK), WORD(SFD_CLOEXEC),
+                                                       WORDS_END};
+static const struct arg_word words_inotify_flags[] = {WORD(IN_NONBLOCK), WORD(IN_CLOEXEC),
+                                                      WORDS_END};
+static const struct arg_word words_watch_mask[] = {
+    WORD(IN_ACCESS), WORD(IN_MODIFY), WORD(IN_CLOSE_WRITE), WORD(IN_CLOSE_NOWRITE), WORDS_END};
+static const struct arg_word words_number_flags[] = {WORD(FD_CLOEXEC), WORDS_END};
+static const struct arg_word words_resource[] = {WORD(RLIMIT_NOFILE), WORDS_END};
 
 static const int64_t values_none[] = {0};
 /* Literal descriptors that stand beside the slots: never open in a canonical fd table. */
@@ -134,19 +164,20 @@ static const int64_t values_buffer[] = {BUFFER_GOOD, BUFFER_GOOD, BUFFER_GOOD,
 static const int64_t values_poll[] = {POLLIN, POLLIN, POLLIN | POLLOUT, POLLOUT, POLLPRI, 0};
 static const int64_t values_size_hint[] = {1, 8, 0, -1};
 static const int64_t values_epoll_flags[] = {0, 0, EPOLL_CLOEXEC, 1};
-static const int64_t values_close_range_flags[] = {0, 0, 0, CLOSE_RANGE_CLOEXEC};
+static const int64_t values_close_range_flags[] = {0, 0, 0, CLOSE_RANGE_CLOEXEC,
+                                                   CLOSE_RANGE_UNSHARE};
 static const int64_t values_syscall_nr[] = {SYS_close};
 static const int64_t values_dup3_flags[] = {0, O_CLOEXEC, O_NONBLOCK};
-static const int64_t values_fcntl_cmd[] = {F_DUPFD};
+static const int64_t values_fcntl_cmd[] = {F_DUPFD, F_DUPFD, F_DUPFD_CLOEXEC};
 static const int64_t values_min_fd[] = {0, 3, 8, 20};
 static const int64_t values_pipe_flags[] = {O_NONBLOCK, O_NONBLOCK, O_NONBLOCK, 0,
                                             O_NONBLOCK | O_CLOEXEC};
-static const int64_t values_socket_type[] = {SOCK_STREAM | SOCK_NONBLOCK,
-                                             SOCK_STREAM | SOCK_NONBLOCK,
-                                             SOCK_DGRAM | SOCK_NONBLOCK, SOCK_STREAM};
+static const int64_t values_socket_type[] = {
+    SOCK_STREAM | SOCK_NONBLOCK, SOCK_STREAM | SOCK_NONBLOCK, SOCK_DGRAM | SOCK_NONBLOCK,
+    SOCK_STREAM, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC};
 static const int64_t values_initval[] = {0, 0, 1, 3};
-static const int64_t values_eventfd_flags[] = {EFD_NONBLOCK, EFD_NONBLOCK,
-                                               EFD_NONBLOCK | EFD_SEMAPHORE, 0};
+static const int64_t values_eventfd_flags[] = {
+    EFD_NONBLOCK, EFD_NONBLOCK, EFD_NONBLOCK | EFD_SEMAPHORE, 0, EFD_NONBLOCK | EFD_CLOEXEC};
 static const int64_t values_path[] = {PATH_NULL, PATH_EXE};
 static const int64_t values_open_flags[] = {O_RDONLY, O_RDWR, O_RDONLY | O_NONBLOCK};
 static const int64_t values_memfd_flags[] = {0, MFD_CLOEXEC};
@@ -160,6 +191,29 @@ static const int64_t values_exec_path[] = {EXEC_SELF, EXEC_SELF, EXEC_SELF, EXEC
 static const int64_t values_handler[] = {HANDLER_RETURN, HANDLER_CTL,     HANDLER_CTL,
                                          HANDLER_CTL,    HANDLER_LONGJMP, HANDLER_IGNORE};
 static const int64_t values_wait_options[] = {0, WNOHANG};
+static const int64_t values_poll_timespec[] = {
+    0, 0, 0, TIMESPEC_NULL, TIMESPEC_NULL, TIMESPEC_BADTS};
+static const int64_t values_folder[] = {FOLDER_ROOT};
+static const int64_t values_socket_family[] = {AF_UNIX, AF_INET};
+static const int64_t values_socket_flags[] = {SOCK_NONBLOCK, SOCK_NONBLOCK,
+                                              SOCK_NONBLOCK | SOCK_CLOEXEC, 0};
+static const int64_t values_send_flags[] = {MSG_OOB, MSG_OOB, 0, MSG_DONTWAIT};
+static const int64_t values_recv_flags[] = {0, MSG_CMSG_CLOEXEC, MSG_DONTWAIT};
+static const int64_t values_socket_option[] = {SO_OOBINLINE};
+static const int64_t values_switch[] = {1, 1, 0};
+static const int64_t values_clock[] = {CLOCK_MONOTONIC, CLOCK_MONOTONIC, CLOCK_REALTIME};
+static const int64_t values_timerfd_flags[] = {TFD_NONBLOCK, TFD_NONBLOCK,
+                                               TFD_NONBLOCK | TFD_CLOEXEC, 0};
+static const int64_t values_timer_setting[] = {TIMER_EXPIRED, TIMER_EXPIRED, TIMER_DISARMED};
+static const int64_t values_signalfd_flags[] = {SFD_NONBLOCK, SFD_NONBLOCK,
+                                                SFD_NONBLOCK | SFD_CLOEXEC, 0};
+static const int64_t values_inotify_flags[] = {IN_NONBLOCK, IN_NONBLOCK, IN_NONBLOCK | IN_CLOEXEC,
+                                               0};
+static const int64_t values_watch_mask[] = {IN_MODIFY, IN_MODIFY, IN_ACCESS | IN_MODIFY,
+                                            IN_CLOSE_WRITE | IN_CLOSE_NOWRITE, 0};
+static const int64_t values_number_flags[] = {FD_CLOEXEC, FD_CLOEXEC, 0};
+static const int64_t values_resource[] = {RLIMIT_NOFILE};
+static const int64_t values_limit[] = {PROGRAM_FD_LIMIT, 4, 6, 8, 16, 0};
 
 const struct arg_info arg_table[ARG_KINDS] = {
     [ARG_NONE] = {"NONE", "", ARG_SHAPE_INT, words_none, values_none, 1},

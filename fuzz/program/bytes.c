@@ -42,6 +42,8 @@ static void living_collect(const struct program *program, struct living *ret_liv
         enum op_effect effect = op_table[step->op].effect;
         for (unsigned a = 0; a < program->nactors; a++) {
             bool same_process = program->actors[a].process == program->actors[step->actor].process;
+            if (program->actors[a].born > i)
+                continue; /* a thread that the new image has started lives */
             bool execs = effect == EFFECT_EXEC && step->args[0] == EXEC_SELF;
             if ((effect == EFFECT_THREAD_EXIT && a == step->actor) ||
                 (effect == EFFECT_EXIT && same_process) ||

@@ -19,6 +19,9 @@ static const char *const group_titles[GROUPS] = {
     [GROUP_THREADS] = "Threads",
     [GROUP_EXEC] = "New programs",
     [GROUP_SIGNALS] = "Signals",
+    [GROUP_RIGHTS] = "Descriptors sent over sockets",
+    [GROUP_SPECIAL] = "Timers, signals and watches as files",
+    [GROUP_TABLE] = "The table of descriptors",
 };
 
 /* Argument kinds are constants in C and parameters on the page: EPFD is epfd. */
@@ -53,7 +56,7 @@ static void write_blocking(const struct op_info *op, FILE *out)
     case BLOCK_TIMEOUT:
         fputs("if `", out);
         write_kind(op->args[op->block_arg], out);
-        fputs(op->args[op->block_arg] == ARG_TIMESPEC ? "` is NULL" : "` is negative", out);
+        fputs(op->args[op->block_arg] == ARG_TIMEOUT ? "` is negative" : "` is NULL", out);
         break;
     case BLOCK_OPTION:
         fputs("unless `", out);

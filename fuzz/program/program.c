@@ -206,8 +206,8 @@ bool step_may_block(const struct step *step)
         return true;
     case BLOCK_TIMEOUT:
         /* TIMESPEC_NULL is -1 too; the other special timespecs fail at once. */
-        return op->args[op->block_arg] == ARG_TIMESPEC ? step->args[op->block_arg] == TIMESPEC_NULL
-                                                       : step->args[op->block_arg] < 0;
+        return op->args[op->block_arg] == ARG_TIMEOUT ? step->args[op->block_arg] < 0
+                                                      : step->args[op->block_arg] == TIMESPEC_NULL;
     case BLOCK_OPTION:
         return (step->args[op->block_arg] & WNOHANG) == 0;
     }
@@ -285,6 +285,13 @@ static bool enum_value_known(const struct arg_info *info, int64_t value)
     return false;
 }
 
+static bool mask_value_known(const struct arg_info *info, int64_t value)
+{
+    for (const struct arg_word *word = info->words; word->word; word++)
+        value &= ~word->value;
+    return value == 0;
+}
+
 /* Why a plain number cannot stand for an argument of this kind, or NULL. */
 static const char *check_value(enum arg_kind kind, int64_t value)
 {
@@ -297,6 +304,12 @@ static const char *check_value(enum arg_kind kind, int64_t value)
     case ARG_CANCEL_TYPE:
     case ARG_EXEC_PATH:
     case ARG_HANDLER:
+    case ARG_SOCKET_FAMILY:
+    case ARG_SOCKET_OPTION:
+    case ARG_CLOCK:
+    case ARG_TIMER_SETTING:
+    case ARG_FOLDER:
+    case ARG_RESOURCE:
         return enum_value_known(&arg_table[kind], value) ? NULL
                                                          : "an argument is not in its vocabulary";
     case ARG_UNSHARE_FLAGS:
@@ -313,6 +326,16 @@ static const char *check_value(enum arg_kind kind, int64_t value)
         if (value > PROGRAM_EVENTS_MAX && value <= PROGRAM_EVENTS_EINVAL)
             return "more events than there is room for";
         break;
+    case ARG_SOCKET_FLAGS:
+    case ARG_SEND_FLAGS:
+    case ARG_RECV_FLAGS:
+    case ARG_WATCH_MASK:
+        /* Other flags make another kind of socket or of call. */
+        return mask_value_known(&arg_table[kind], value) ? NULL : "a flag is not in its vocabulary";
+    case ARG_LIMIT:
+        return value >= 0 && value <= PROGRAM_FD_LIMIT ? NULL : "a limit is out of range";
+    case ARG_POLL_TIMESPEC:
+        return value >= TIMESPEC_BADTS && value <= INT32_MAX ? NULL : "a timespec is out of range";
     case ARG_TIMESPEC:
         return value >= TIMESPEC_BADPTR && value <= INT32_MAX ? NULL : "a timespec is out of range";
     default:

@@ -23,9 +23,14 @@ enum file_kind {
     FILE_PIPE_WRITE,
     FILE_SOCKET,
     FILE_EVENTFD,
-    FILE_PATH,    /* open(2) of /dev/null or of a regular file: no poll method, EPERM */
-    FILE_REGULAR, /* memfd: the same */
-    FILE_ACTOR,   /* not a file: the operation binds an actor */
+    FILE_PATH,     /* open(2) of /dev/null or of a regular file: no poll method, EPERM */
+    FILE_REGULAR,  /* memfd: the same */
+    FILE_FOLDER,   /* opendir: the same */
+    FILE_LISTENER, /* a listening socket */
+    FILE_TIMERFD,
+    FILE_SIGNALFD,
+    FILE_INOTIFY,
+    FILE_ACTOR, /* not a file: the operation binds an actor */
     FILE_KINDS,
 };
 
@@ -42,6 +47,9 @@ enum op_group {
     GROUP_THREADS,
     GROUP_EXEC,
     GROUP_SIGNALS,
+    GROUP_RIGHTS,  /* descriptors sent over sockets */
+    GROUP_SPECIAL, /* timerfd, signalfd, inotify */
+    GROUP_TABLE,   /* flags of descriptors and limits of the table */
     GROUPS,
 };
 
@@ -51,6 +59,7 @@ enum op_effect {
     EFFECT_DUP_OVER,    /* the same, over the number that argument 1 names */
     EFFECT_CLOSE,       /* closes the one descriptor among its arguments */
     EFFECT_CLOSE_RANGE, /* closes the numbers from argument 0 to argument 1 */
+    EFFECT_CLOSE_FROM,  /* closes the numbers from argument 0 on */
     EFFECT_CTL,
     EFFECT_WAIT, /* hands out events of the instance of argument 0 */
     EFFECT_POLL, /* looks at argument 0 by other means */
@@ -68,7 +77,12 @@ enum op_effect {
     EFFECT_EXEC,
     EFFECT_SPAWN, /* binds the actor of a new process, in a new program */
     EFFECT_SIGACTION,
-    EFFECT_SIGNAL,
+    EFFECT_SIGNAL,  /* a signal to an actor, who handles it */
+    EFFECT_SEND_FD, /* the description that argument 1 names goes over socket argument 0 */
+    EFFECT_RECV_FD, /* out 0 is a number of what came over socket argument 0 */
+    EFFECT_SETFD,   /* sets the close-on-exec flag of argument 0 */
+    EFFECT_LIMIT,   /* sets how many numbers the process can have */
+    EFFECT_RAISE,   /* a signal to an actor, for whom it stays pending */
 };
 
 enum block_rule {
@@ -160,9 +174,12 @@ enum {
     BUFFER_GOOD = 0,
     BUFFER_NULL = 1,
     BUFFER_BADPTR = 2,
-    PATH_NULL = 0, /* "/dev/null" */
-    PATH_EXE = 1,  /* "/proc/self/exe" */
-    EXEC_SELF = 0, /* "/proc/thread-self/exe" */
+    PATH_NULL = 0,   /* "/dev/null" */
+    PATH_EXE = 1,    /* "/proc/self/exe" */
+    FOLDER_ROOT = 0, /* "/" */
+    TIMER_DISARMED = 0,
+    TIMER_EXPIRED = 1, /* an absolute time in the past: it expires at once */
+    EXEC_SELF = 0,     /* "/proc/thread-self/exe" */
     EXEC_NULL = 1,
     EXEC_MISSING = 2,
     HANDLER_IGNORE = 0, /* what every process has at first */

@@ -1,5 +1,5 @@
 /* The world of a program: descriptors, open file descriptions and interest lists. */
-#include "fuzz/program/world.h"
+#include "fuzz/program/world_inside.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,8 +9,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 enum {
     NESTS_MAX = 4,        /* EP_MAX_NESTS of fs/eventpoll.c */
@@ -24,8 +27,11 @@ static int new_file(struct world *world, enum file_kind kind, int born, int out)
 {
     assert(world->nfiles < WORLD_FILES_MAX);
     struct world_file *file = &world->files[world->nfiles];
-    *file = (struct world_file){
-        .kind = kind, .born = born, .out = out, .peer = WORLD_FILE_NONE, .refs = 0};
+    *file = (struct world_file){.kind = kind,
+                                .born = born,
+                                .out = out,
+                                .peer = WORLD_FILE_NONE,
+                                .queued_on = WORLD_FILE_NONE};
     return (int)world->nfiles++;
 }
 
@@ -39,6 +45,7 @@ void world_init(struct world *ret_world, const struct program *program)
         ret_world->actor_tables[i] = WORLD_TABLE_NONE;
     }
     ret_world->processes[0].alive = true;
+    ret_world->processes[0].limit = PROGRAM_FD_LIMIT;
     ret_world->actors_alive[0] = true;
     ret_world->actor_tables[0] = 0;
     ret_world->tables[0].users = 1;
@@ -113,7 +120,7 @@ int world_find_item(const struct world *world, int instance, int number, int fil
 
 /* An open file description dies with its last number: every interest list forgets it, and its own
  * goes with it. */
-static void drop_reference(struct world *world, int file)
+void world_drop_reference(struct world *world, int file)
 {
     assert(world->files[file].refs > 0);
     if (--world->files[file].refs > 0)
@@ -123,6 +130,7 @@ static void drop_reference(struct world *world, int file)
         if (item->file == file || item->instance == file)
             item->live = false;
     }
+    world_drop_flights(world, file);
 }
 
 static void close_number(struct world *world, struct world_table *table, int number)
@@ -132,14 +140,15 @@ static void close_number(struct world *world, struct world_table *table, int num
     int *entry = &table->files[number];
     if (*entry == WORLD_FILE_NONE)
         return;
-    drop_reference(world, *entry);
+    world_drop_reference(world, *entry);
     *entry = WORLD_FILE_NONE;
     set_cloexec(table, number, false);
 }
 
-static void install(struct world *world, struct world_table *table, int number, int file,
-                    bool cloexec)
+void world_install(struct world *world, unsigned actor, int number, int file, bool cloexec)
 {
+    struct world_table *table = living_table(world, actor);
+
     assert(number >= 0 && number < PROGRAM_FD_LIMIT);
     /* dup2 over a number of the same description takes its new reference before it drops the old
      * one. */
@@ -149,22 +158,19 @@ static void install(struct world *world, struct world_table *table, int number, 
     set_cloexec(table, number, cloexec);
 }
 
-static int lowest_free(const struct world *world, unsigned actor, int from)
+int world_lowest_free(const struct world *world, unsigned actor, int from)
 {
-    for (int number = from < 0 ? 0 : from; number < PROGRAM_FD_LIMIT; number++) {
+    int limit = world->processes[world->program->actors[actor].process].limit;
+
+    for (int number = from < 0 ? 0 : from; number < limit; number++) {
         if (world_file_of(world, actor, number) == WORLD_FILE_NONE)
             return number;
     }
     return -1;
 }
 
-static struct world_outcome fail(int err)
-{
-    return (struct world_outcome){.ret = -1, .err = err, .fds = {-1, -1}};
-}
-
 /* What the kernel refuses before it looks for a free number. */
-static int early_open_error(const struct step *step)
+static int early_open_error(const struct world *world, const struct step *step)
 {
     switch (step->op) {
     case OP_EPOLL_CREATE:
@@ -178,17 +184,29 @@ static int early_open_error(const struct step *step)
                                                                                          : 0;
     case OP_EVENTFD:
         return step->args[1] & ~(int64_t)(EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC) ? EINVAL : 0;
+    case OP_TIMERFD_CREATE:
+        return step->args[1] & ~(int64_t)(TFD_NONBLOCK | TFD_CLOEXEC) ? EINVAL : 0;
+    case OP_SIGNALFD:
+        return step->args[0] & ~(int64_t)(SFD_NONBLOCK | SFD_CLOEXEC) ? EINVAL : 0;
+    case OP_INOTIFY_INIT1:
+        return step->args[0] & ~(int64_t)(IN_NONBLOCK | IN_CLOEXEC) ? EINVAL : 0;
+    case OP_CONNECT:
+        return world_connect_error(world, step);
+    case OP_ACCEPT4:
+        return world_file_of_arg(world, step, 0) == WORLD_FILE_NONE ? EBADF : 0;
     default:
         return 0;
     }
 }
 
 /* What the kernel refuses when the number is reserved already: EMFILE goes first. */
-static int late_open_error(const struct step *step)
+static int late_open_error(const struct world *world, const struct step *step)
 {
     if (step->op == OP_OPEN)
         /* A program that runs cannot be opened for writing: deny_write_access in execve(2). */
         return step->args[0] == PATH_EXE && (step->args[1] & O_ACCMODE) != O_RDONLY ? ETXTBSY : 0;
+    if (step->op == OP_ACCEPT4)
+        return world_accept_error(world, step);
     if (step->op != OP_SOCKETPAIR)
         return 0;
     switch (step->args[0] & SOCK_TYPE_BITS) {
@@ -207,17 +225,17 @@ static struct world_outcome predict_open(const struct world *world, const struct
     const struct op_info *op = &op_table[step->op];
     struct world_outcome outcome = {.ret = 0, .fds = {-1, -1}};
 
-    int err = early_open_error(step);
+    int err = early_open_error(world, step);
     if (err)
-        return fail(err);
-    outcome.fds[0] = lowest_free(world, step->actor, 0);
+        return world_fail(err);
+    outcome.fds[0] = world_lowest_free(world, step->actor, 0);
     if (op->nouts == 2 && outcome.fds[0] >= 0)
-        outcome.fds[1] = lowest_free(world, step->actor, outcome.fds[0] + 1);
+        outcome.fds[1] = world_lowest_free(world, step->actor, outcome.fds[0] + 1);
     if (outcome.fds[op->nouts - 1] < 0)
-        return fail(EMFILE);
-    err = late_open_error(step);
+        return world_fail(EMFILE);
+    err = late_open_error(world, step);
     if (err)
-        return fail(err);
+        return world_fail(err);
     if (op->nouts == 1)
         outcome.ret = outcome.fds[0];
     return outcome;
@@ -226,13 +244,14 @@ static struct world_outcome predict_open(const struct world *world, const struct
 static struct world_outcome predict_dup(const struct world *world, const struct step *step)
 {
     if (world_file_of_arg(world, step, 0) == WORLD_FILE_NONE)
-        return fail(EBADF);
+        return world_fail(EBADF);
     int from = step->op == OP_FCNTL ? (int)step->args[2] : 0;
-    if (from < 0 || from >= PROGRAM_FD_LIMIT)
-        return fail(EINVAL);
-    int number = lowest_free(world, step->actor, from);
+    unsigned process = world->program->actors[step->actor].process;
+    if (step->op == OP_FCNTL && (from < 0 || from >= world->processes[process].limit))
+        return world_fail(EINVAL);
+    int number = world_lowest_free(world, step->actor, from);
     if (number < 0)
-        return fail(EMFILE);
+        return world_fail(EMFILE);
     return (struct world_outcome){.ret = number, .fds = {number, -1}};
 }
 
@@ -242,20 +261,22 @@ static struct world_outcome predict_dup_over(const struct world *world, const st
     int over = world_number(world, step, 1);
 
     if (step->op == OP_DUP3 && (step->args[2] & ~(int64_t)O_CLOEXEC) != 0)
-        return fail(EINVAL);
+        return world_fail(EINVAL);
     if (step->op == OP_DUP3 && from == over)
-        return fail(EINVAL);
-    if (over < 0 || over >= PROGRAM_FD_LIMIT)
-        return fail(EBADF);
+        return world_fail(EINVAL);
+    unsigned process = world->program->actors[step->actor].process;
+    /* dup2 of a number over itself does not look at the limit. */
+    if (over < 0 || (over >= world->processes[process].limit && over != from))
+        return world_fail(EBADF);
     if (world_file_of(world, step->actor, from) == WORLD_FILE_NONE)
-        return fail(EBADF);
+        return world_fail(EBADF);
     return (struct world_outcome){.ret = over, .fds = {over, -1}};
 }
 
 static bool file_has_poll(const struct world *world, int file)
 {
     enum file_kind kind = world->files[file].kind;
-    return kind != FILE_PATH && kind != FILE_REGULAR;
+    return kind != FILE_PATH && kind != FILE_REGULAR && kind != FILE_FOLDER;
 }
 
 /*
@@ -311,32 +332,32 @@ static struct world_outcome predict_ctl(const struct world *world, const struct 
     uint32_t exclusive = op == EPOLL_CTL_DEL || event < 0 ? 0 : (uint32_t)event & EPOLLEXCLUSIVE;
 
     if (op != EPOLL_CTL_DEL && event < 0)
-        return fail(EFAULT);
+        return world_fail(EFAULT);
     if (instance == WORLD_FILE_NONE || file == WORLD_FILE_NONE)
-        return fail(EBADF);
+        return world_fail(EBADF);
     if (!file_has_poll(world, file))
-        return fail(EPERM);
+        return world_fail(EPERM);
     if (instance == file || world->files[instance].kind != FILE_EPOLL)
-        return fail(EINVAL);
+        return world_fail(EINVAL);
     if (exclusive && op == EPOLL_CTL_MOD)
-        return fail(EINVAL);
+        return world_fail(EINVAL);
     if (exclusive && op == EPOLL_CTL_ADD &&
         (world->files[file].kind == FILE_EPOLL ||
          ((uint32_t)event & ~(uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP |
                                         EPOLLET | EPOLLEXCLUSIVE)) != 0))
-        return fail(EINVAL);
+        return world_fail(EINVAL);
     if (op == EPOLL_CTL_ADD && world->files[file].kind == FILE_EPOLL &&
         nests_too_deep(world, instance, file))
-        return fail(ELOOP);
+        return world_fail(ELOOP);
     int item = world_find_item(world, instance, number, file);
     if (op == EPOLL_CTL_ADD)
-        return item >= 0 ? fail(EEXIST) : (struct world_outcome){.fds = {-1, -1}};
+        return item >= 0 ? world_fail(EEXIST) : (struct world_outcome){.fds = {-1, -1}};
     if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
-        return fail(EINVAL);
+        return world_fail(EINVAL);
     if (item < 0)
-        return fail(ENOENT);
+        return world_fail(ENOENT);
     if (op == EPOLL_CTL_MOD && (world->items[item].events & EPOLLEXCLUSIVE))
-        return fail(EINVAL);
+        return world_fail(EINVAL);
     return (struct world_outcome){.fds = {-1, -1}};
 }
 
@@ -346,8 +367,8 @@ static struct world_outcome predict_close_range(const struct world *world, const
     unsigned last = (unsigned)world_number(world, step, 1);
 
     if ((step->args[2] & ~(int64_t)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) != 0)
-        return fail(EINVAL);
-    return first > last ? fail(EINVAL) : (struct world_outcome){.fds = {-1, -1}};
+        return world_fail(EINVAL);
+    return first > last ? world_fail(EINVAL) : (struct world_outcome){.fds = {-1, -1}};
 }
 
 /* The order of checks is that of Linux 6.15; before, maxevents was looked at first. */
@@ -356,14 +377,44 @@ static struct world_outcome predict_wait(const struct world *world, const struct
     int instance = world_file_of_arg(world, step, 0);
 
     if (step->op == OP_EPOLL_PWAIT2 && step->args[2] == TIMESPEC_BADPTR)
-        return fail(EFAULT);
+        return world_fail(EFAULT);
     if (step->op == OP_EPOLL_PWAIT2 && step->args[2] == TIMESPEC_BADTS)
-        return fail(EINVAL);
+        return world_fail(EINVAL);
     if (instance == WORLD_FILE_NONE)
-        return fail(EBADF);
+        return world_fail(EBADF);
     if (step->args[1] <= 0 || step->args[1] > PROGRAM_EVENTS_EINVAL ||
         world->files[instance].kind != FILE_EPOLL)
-        return fail(EINVAL);
+        return world_fail(EINVAL);
+    return (struct world_outcome){.fds = {-1, -1}};
+}
+
+static bool has_stream(const struct world *world, const struct step *step)
+{
+    int number = world_number(world, step, 0);
+    unsigned process = world->program->actors[step->actor].process;
+
+    return number >= 0 && number < PROGRAM_FD_LIMIT &&
+           (world->processes[process].streams[number / 8] >> (number % 8) & 1);
+}
+
+static void set_stream(struct world *world, unsigned process, int number, bool has)
+{
+    uint8_t bit = (uint8_t)(1u << (number % 8));
+    uint8_t *byte = &world->processes[process].streams[number / 8];
+
+    *byte = (uint8_t)(has ? *byte | bit : *byte & ~bit);
+}
+
+/* EBADF where the first descriptor among the arguments names nothing, else a result that
+ * readiness decides. */
+static struct world_outcome predict_by_fd(const struct world *world, const struct step *step)
+{
+    int arg = op_fd_arg(&op_table[step->op]);
+
+    if (step->op == OP_CLOSEDIR && !has_stream(world, step))
+        return world_fail(EINVAL);
+    if (world_file_of_arg(world, step, (unsigned)arg) == WORLD_FILE_NONE)
+        return world_fail(EBADF);
     return (struct world_outcome){.fds = {-1, -1}};
 }
 
@@ -372,7 +423,6 @@ void world_predict(const struct world *world, unsigned index, struct world_outco
     const struct step *step = &world->program->steps[index];
     const struct op_info *op = &op_table[step->op];
     struct world_outcome outcome = {.ret = 0, .fds = {-1, -1}};
-    int arg;
 
     switch (op->effect) {
     case EFFECT_OPEN:
@@ -395,9 +445,14 @@ void world_predict(const struct world *world, unsigned index, struct world_outco
         break;
     case EFFECT_CLOSE:
     case EFFECT_IO:
-        arg = op_fd_arg(op);
-        if (world_file_of_arg(world, step, (unsigned)arg) == WORLD_FILE_NONE)
-            outcome = fail(EBADF);
+    case EFFECT_SETFD:
+        outcome = predict_by_fd(world, step);
+        break;
+    case EFFECT_SEND_FD:
+        outcome = world_predict_send_fd(world, step);
+        break;
+    case EFFECT_RECV_FD:
+        outcome = world_predict_recv_fd(world, step);
         break;
     default:
         break;
@@ -414,6 +469,16 @@ static bool opened_nonblocking(const struct step *step)
         return step->args[0] & SOCK_NONBLOCK;
     case OP_EVENTFD:
         return step->args[1] & EFD_NONBLOCK;
+    case OP_LISTEN:
+    case OP_CONNECT:
+    case OP_ACCEPT4:
+        return step->args[1] & SOCK_NONBLOCK;
+    case OP_TIMERFD_CREATE:
+        return step->args[1] & TFD_NONBLOCK;
+    case OP_SIGNALFD:
+        return step->args[0] & SFD_NONBLOCK;
+    case OP_INOTIFY_INIT1:
+        return step->args[0] & IN_NONBLOCK;
     default:
         return true; /* regular files and epoll fds never sleep in read or write */
     }
@@ -437,6 +502,20 @@ static bool opened_cloexec(const struct step *step)
         return step->args[0] & MFD_CLOEXEC;
     case OP_DUP3:
         return step->args[2] & O_CLOEXEC;
+    case OP_FCNTL:
+        return step->args[1] == F_DUPFD_CLOEXEC;
+    case OP_LISTEN:
+    case OP_CONNECT:
+    case OP_ACCEPT4:
+        return step->args[1] & SOCK_CLOEXEC;
+    case OP_TIMERFD_CREATE:
+        return step->args[1] & TFD_CLOEXEC;
+    case OP_SIGNALFD:
+        return step->args[0] & SFD_CLOEXEC;
+    case OP_INOTIFY_INIT1:
+        return step->args[0] & IN_CLOEXEC;
+    case OP_OPENDIR:
+        return true;
     default:
         return false;
     }
@@ -453,8 +532,11 @@ static void apply_open(struct world *world, unsigned index, const struct world_o
             continue;
         files[i] = new_file(world, op->outs[i].kind, (int)index, (int)i);
         world->files[files[i]].nonblock = opened_nonblocking(step);
-        install(world, living_table(world, step->actor), outcome->fds[i], files[i],
-                opened_cloexec(step));
+        world_install(world, step->actor, outcome->fds[i], files[i], opened_cloexec(step));
+        if (op->outs[i].kind == FILE_SOCKET || op->outs[i].kind == FILE_LISTENER)
+            world_opened_socket(world, step, files[i]);
+        if (op->outs[i].kind == FILE_FOLDER)
+            set_stream(world, world->program->actors[step->actor].process, outcome->fds[i], true);
     }
     if (files[0] >= 0 && files[1] >= 0) {
         world->files[files[0]].peer = files[1];
@@ -472,7 +554,7 @@ static void apply_dup(struct world *world, const struct step *step,
         return;
     /* dup2 of a number over itself leaves everything as it is. */
     if (number != world_number(world, step, 0))
-        install(world, living_table(world, step->actor), number, file, opened_cloexec(step));
+        world_install(world, step->actor, number, file, opened_cloexec(step));
 }
 
 /* The epoll_ctl of step `index`, its own or that of the handler which it has run. */
@@ -622,6 +704,12 @@ static void close_on_exec(struct world *world, unsigned actor)
     }
 }
 
+/* Streams are memory of the program that opened them. */
+static void forget_streams(struct world_process *process)
+{
+    memset(process->streams, 0, sizeof(process->streams));
+}
+
 /* The other threads of the process end, and nothing handles a signal any more. */
 static void apply_exec(struct world *world, unsigned actor)
 {
@@ -636,6 +724,7 @@ static void apply_exec(struct world *world, unsigned actor)
     world->actor_tables[process] = world->actor_tables[actor];
     close_on_exec(world, actor);
     world->processes[process].handler = no_handler;
+    forget_streams(&world->processes[process]);
 }
 
 static void apply_spawn(struct world *world, const struct step *step)
@@ -646,6 +735,7 @@ static void apply_spawn(struct world *world, const struct step *step)
     close_number(world, living_table(world, child), world_number(world, step, 0));
     close_on_exec(world, child);
     world->processes[child].handler = no_handler;
+    forget_streams(&world->processes[child]);
 }
 
 static void apply_sigaction(struct world *world, const struct step *step)
@@ -697,6 +787,34 @@ static void apply_close_range(struct world *world, const struct step *step)
     }
 }
 
+/* closefrom: a negative number stands for 0. */
+static void apply_close_from(struct world *world, const struct step *step)
+{
+    struct world_table *table = living_table(world, step->actor);
+    int first = world_number(world, step, 0);
+
+    for (int number = first < 0 ? 0 : first; number < PROGRAM_FD_LIMIT; number++)
+        close_number(world, table, number);
+}
+
+/* The stream is gone, whatever became of its number. */
+static void apply_closedir(struct world *world, const struct step *step)
+{
+    unsigned process = world->program->actors[step->actor].process;
+
+    if (!has_stream(world, step))
+        return;
+    set_stream(world, process, world_number(world, step, 0), false);
+    close_number(world, living_table(world, step->actor), world_number(world, step, 0));
+}
+
+static void apply_setfd(struct world *world, const struct step *step)
+{
+    if (world_file_of_arg(world, step, 0) != WORLD_FILE_NONE)
+        set_cloexec(living_table(world, step->actor), world_number(world, step, 0),
+                    step->args[1] & FD_CLOEXEC);
+}
+
 static void bind_slots(struct world *world, const struct step *step,
                        const struct world_outcome *outcome)
 {
@@ -725,6 +843,11 @@ void world_apply(struct world *world, unsigned index, const struct world_outcome
         apply_thread_exit(world, step->actor);
         return;
     }
+    /* These two leave something behind even when they fail. */
+    if (step->op == OP_CLOSEDIR)
+        apply_closedir(world, step);
+    if (op->effect == EFFECT_RECV_FD)
+        world_apply_recv_fd(world, step, outcome);
     if (outcome->ret < 0)
         return;
     switch (op->effect) {
@@ -736,11 +859,28 @@ void world_apply(struct world *world, unsigned index, const struct world_outcome
         apply_dup(world, step, outcome);
         break;
     case EFFECT_CLOSE:
+        if (step->op == OP_CLOSEDIR)
+            break;
         close_number(world, living_table(world, step->actor),
                      world_number(world, step, (unsigned)op_fd_arg(op)));
         break;
     case EFFECT_CLOSE_RANGE:
         apply_close_range(world, step);
+        break;
+    case EFFECT_CLOSE_FROM:
+        apply_close_from(world, step);
+        break;
+    case EFFECT_IO:
+        world_moved_bytes(world, step, outcome);
+        break;
+    case EFFECT_SEND_FD:
+        world_apply_send_fd(world, step);
+        break;
+    case EFFECT_SETFD:
+        apply_setfd(world, step);
+        break;
+    case EFFECT_LIMIT:
+        world->processes[process].limit = (int)step->args[1];
         break;
     case EFFECT_CTL:
         apply_ctl(world, index);

@@ -12,6 +12,7 @@
 enum {
     WORLD_FILES_MAX = PROGRAM_SLOTS_MAX + 1,
     WORLD_ITEMS_MAX = PROGRAM_STEPS_MAX,
+    WORLD_FLIGHTS_MAX = PROGRAM_STEPS_MAX,
     WORLD_FILE_NONE = -1,
     WORLD_STEP_NONE = -1,
     WORLD_TABLE_NONE = -1,
@@ -27,11 +28,22 @@ struct world_outcome {
 /* An open file description. */
 struct world_file {
     enum file_kind kind;
-    int born; /* step that opened it */
-    int out;  /* which out of that step */
-    int peer; /* the other end of a pipe or socket pair, or WORLD_FILE_NONE */
-    int refs; /* numbers of all processes that name it */
+    int born;        /* step that opened it */
+    int out;         /* which out of that step */
+    int peer;        /* the other end of a pipe or connection, or WORLD_FILE_NONE */
+    int refs;        /* numbers of all processes that name it, and messages that hold it */
+    int queued_on;   /* the listening socket that has yet to accept this one, or WORLD_FILE_NONE */
+    unsigned unread; /* bytes (or messages) that this socket has sent and its peer has not read */
     bool nonblock;
+    bool unix_socket; /* of family AF_UNIX */
+    bool messages;    /* a socket that keeps messages apart */
+};
+
+/* A description on its way over a Unix socket. */
+struct world_flight {
+    int16_t file;   /* WORLD_FILE_NONE: it has arrived, or is lost */
+    int16_t from;   /* the socket that sent it; who receives it is that one's peer */
+    unsigned ahead; /* bytes (or messages) to be read before its own */
 };
 
 /* An entry of an interest list. */
@@ -55,6 +67,9 @@ struct world_handler {
 struct world_process {
     bool alive;
     struct world_handler handler;
+    int limit; /* RLIMIT_NOFILE, as far as the program knows */
+    /* A bit a number: opendir gave it, closedir can take it. */
+    uint8_t streams[PROGRAM_FD_LIMIT / 8];
 };
 
 /* A table of descriptors. The threads of a process share one until a thread unshares it. */
@@ -78,6 +93,8 @@ struct world {
     struct world_file files[WORLD_FILES_MAX];
     unsigned nitems;
     struct world_item items[WORLD_ITEMS_MAX];
+    unsigned nflights;
+    struct world_flight flights[WORLD_FLIGHTS_MAX];
 };
 
 /* Process main with numbers 0, 1 and 2 taken by /dev/null. Keeps a pointer to `program`. */

@@ -31,6 +31,19 @@ static int check_wait(struct model *model, int instance, int64_t room)
     return bad_room || model->files[instance].kind != FILE_EPOLL ? EINVAL : 0;
 }
 
+/* SIGUSR2 is pending for good while it is blocked; a wait that unblocks it is interrupted, or
+ * starts anew, and takes it. */
+void model_mask_signals(struct model *model, int64_t mask)
+{
+    struct model_actor *self = model_self(model);
+
+    if (mask != SIGMASK_EMPTY)
+        return;
+    if (self->pending)
+        model_beyond(model, "a wait that unblocks a pending signal");
+    self->unblocks = self->sleep != SLEEP_NONE;
+}
+
 /* Rule 26: events first, only then the timeout. */
 static void wait_for_events(struct model *model, int64_t room, bool faults)
 {
@@ -62,6 +75,7 @@ void model_call_EPOLL_WAIT(struct model *model)
 void model_call_EPOLL_PWAIT(struct model *model)
 {
     wait_for_events(model, model_arg(model, 1), model_arg(model, 4) != BUFFER_GOOD);
+    model_mask_signals(model, model_arg(model, 3));
 }
 
 /* Rule 25: the timespec is looked at before everything else. */
@@ -76,6 +90,7 @@ void model_call_EPOLL_PWAIT2(struct model *model)
         return;
     default:
         wait_for_events(model, model_arg(model, 1), model_arg(model, 4) != BUFFER_GOOD);
+        model_mask_signals(model, model_arg(model, 3));
         return;
     }
 }
@@ -96,12 +111,16 @@ static void look(struct model *model, int file, uint32_t mask, bool selects)
     back->digest = selects ? found != 0 : found;
 }
 
-void model_call_POLL(struct model *model)
+static void poll_one(struct model *model)
 {
     int number = model_arg_number(model, 0);
     int file = model_arg_file(model, 0);
     uint32_t events = (uint16_t)model_arg(model, 1);
 
+    if (model_limit(model) < 1) {
+        model_return_error(model, EINVAL);
+        return;
+    }
     if (number >= PROGRAM_FD_LIMIT) {
         model_beyond(model, "a descriptor number past those that the model has");
         return;
@@ -114,7 +133,22 @@ void model_call_POLL(struct model *model)
     look(model, number < 0 ? MODEL_NONE : file, events | MASK_ALWAYS, false);
 }
 
-void model_call_SELECT(struct model *model)
+void model_call_POLL(struct model *model)
+{
+    poll_one(model);
+}
+
+void model_call_PPOLL(struct model *model)
+{
+    if (model_arg(model, 2) == TIMESPEC_BADTS) {
+        model_return_error(model, EINVAL);
+        return;
+    }
+    poll_one(model);
+    model_mask_signals(model, model_arg(model, 3));
+}
+
+static void select_one(struct model *model)
 {
     /* POLLIN_SET of fs/select.c */
     const uint32_t mask =
@@ -134,4 +168,19 @@ void model_call_SELECT(struct model *model)
         model_return_error(model, EBADF);
     else
         look(model, file, mask, true);
+}
+
+void model_call_SELECT(struct model *model)
+{
+    select_one(model);
+}
+
+void model_call_PSELECT(struct model *model)
+{
+    if (model_arg(model, 1) == TIMESPEC_BADTS) {
+        model_return_error(model, EINVAL);
+        return;
+    }
+    select_one(model);
+    model_mask_signals(model, model_arg(model, 2));
 }

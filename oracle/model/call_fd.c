@@ -12,20 +12,21 @@
 #include <sys/syscall.h>
 
 enum {
-    NUMBERS_MAX = 1024,   /* RLIMIT_NOFILE of the processes that run a program */
     SOCK_TYPE_BITS = 0xf, /* SOCK_TYPE_MASK of include/linux/net.h */
 };
 
 /* Opens one description and returns its number from the step. Returns the file, or MODEL_NONE. */
-static int open_one(struct model *model, enum file_kind kind, bool nonblock, bool cloexec)
+int model_open_one(struct model *model, enum file_kind kind, bool nonblock, bool cloexec)
 {
-    int number = model_lowest_free(model, 0);
+    int number = model_lowest_free(model, model->step->actor, 0);
     int file = number < 0 ? MODEL_NONE : model_file_new(model, kind, 0);
 
+    if (number < 0)
+        model_fail_open(model, EMFILE);
     if (file == MODEL_NONE)
         return MODEL_NONE;
     model->files[file].nonblock = nonblock;
-    model_install(model, number, file, cloexec);
+    model_install(model, model->step->actor, number, file, cloexec);
     model_return_fds(model, number, number, -1);
     return file;
 }
@@ -34,11 +35,13 @@ static int open_one(struct model *model, enum file_kind kind, bool nonblock, boo
 static bool open_pair(struct model *model, enum file_kind first, enum file_kind second,
                       bool nonblock, bool cloexec, int ret_files[2])
 {
-    int low = model_lowest_free(model, 0);
-    int high = low < 0 ? -1 : model_lowest_free(model, low + 1);
+    int low = model_lowest_free(model, model->step->actor, 0);
+    int high = low < 0 ? -1 : model_lowest_free(model, model->step->actor, low + 1);
 
-    if (high < 0)
+    if (high < 0) {
+        model_fail_open(model, EMFILE);
         return false;
+    }
     ret_files[0] = model_file_new(model, first, 0);
     ret_files[1] = model_file_new(model, second, 1);
     if (ret_files[0] == MODEL_NONE || ret_files[1] == MODEL_NONE)
@@ -47,29 +50,33 @@ static bool open_pair(struct model *model, enum file_kind first, enum file_kind 
         model->files[ret_files[i]].nonblock = nonblock;
         model->files[ret_files[i]].peer = (int16_t)ret_files[1 - i];
     }
-    model_install(model, low, ret_files[0], cloexec);
-    model_install(model, high, ret_files[1], cloexec);
+    model_install(model, model->step->actor, low, ret_files[0], cloexec);
+    model_install(model, model->step->actor, high, ret_files[1], cloexec);
     model_return_fds(model, 0, low, high);
     return true;
 }
 
-static void fail_open(struct model *model, int err)
+/* Fails the step if the table has no room for `count` more numbers. */
+static bool numbers_left(struct model *model, unsigned count)
 {
-    struct model_return *back = model_return_of(model, model->index, -1, err);
-    const struct op_info *op = &op_table[model->step->op];
+    int number = -1;
 
-    for (unsigned i = 0; i < op->nouts; i++) {
-        back->fds[i] = -1;
-        model->slots[model->step->outs[i]] = -1;
+    while (count-- > 0) {
+        number = model_lowest_free(model, model->step->actor, number + 1);
+        if (number < 0) {
+            model_fail_open(model, EMFILE);
+            return false;
+        }
     }
+    return true;
 }
 
 void model_call_EPOLL_CREATE(struct model *model)
 {
     if (model_arg(model, 0) <= 0)
-        fail_open(model, EINVAL);
+        model_fail_open(model, EINVAL);
     else
-        (void)open_one(model, FILE_EPOLL, true, false);
+        (void)model_open_one(model, FILE_EPOLL, true, false);
 }
 
 void model_call_EPOLL_CREATE1(struct model *model)
@@ -77,9 +84,9 @@ void model_call_EPOLL_CREATE1(struct model *model)
     int64_t flags = model_arg(model, 0);
 
     if (flags & ~(int64_t)EPOLL_CLOEXEC)
-        fail_open(model, EINVAL);
+        model_fail_open(model, EINVAL);
     else
-        (void)open_one(model, FILE_EPOLL, true, flags & EPOLL_CLOEXEC);
+        (void)model_open_one(model, FILE_EPOLL, true, flags & EPOLL_CLOEXEC);
 }
 
 void model_call_PIPE2(struct model *model)
@@ -88,7 +95,7 @@ void model_call_PIPE2(struct model *model)
     int files[2];
 
     if (flags & ~(int64_t)(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_EXCL)) {
-        fail_open(model, EINVAL);
+        model_fail_open(model, EINVAL);
         return;
     }
     if (flags & (O_DIRECT | O_EXCL)) {
@@ -109,15 +116,18 @@ void model_call_SOCKETPAIR(struct model *model)
     int files[2];
 
     if (flags & ~(int64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC)) {
-        fail_open(model, EINVAL);
+        model_fail_open(model, EINVAL);
         return;
     }
     if (type == SOCK_SEQPACKET) {
         model_beyond(model, "a pair of sockets of type SOCK_SEQPACKET");
         return;
     }
+    /* Numbers are taken before the family is asked. */
+    if (!numbers_left(model, 2))
+        return;
     if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_RAW) {
-        fail_open(model, type > SOCK_PACKET ? EINVAL : ESOCKTNOSUPPORT);
+        model_fail_open(model, type > SOCK_PACKET ? EINVAL : ESOCKTNOSUPPORT);
         return;
     }
     if (!open_pair(model, FILE_SOCKET, FILE_SOCKET, flags & SOCK_NONBLOCK, flags & SOCK_CLOEXEC,
@@ -132,10 +142,10 @@ void model_call_EVENTFD(struct model *model)
     int64_t flags = model_arg(model, 1);
 
     if (flags & ~(int64_t)(EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC)) {
-        fail_open(model, EINVAL);
+        model_fail_open(model, EINVAL);
         return;
     }
-    int file = open_one(model, FILE_EVENTFD, flags & EFD_NONBLOCK, flags & EFD_CLOEXEC);
+    int file = model_open_one(model, FILE_EVENTFD, flags & EFD_NONBLOCK, flags & EFD_CLOEXEC);
     if (file == MODEL_NONE)
         return;
     model->files[file].count = (unsigned)model_arg(model, 0);
@@ -153,11 +163,13 @@ void model_call_OPEN(struct model *model)
         return;
     }
     /* deny_write_access: a program that runs cannot be opened for writing. */
+    if (!numbers_left(model, 1))
+        return;
     if (executable && mode != O_RDONLY) {
-        fail_open(model, ETXTBSY);
+        model_fail_open(model, ETXTBSY);
         return;
     }
-    int file = open_one(model, FILE_PATH, true, flags & O_CLOEXEC);
+    int file = model_open_one(model, FILE_PATH, true, flags & O_CLOEXEC);
     if (file == MODEL_NONE)
         return;
     model->files[file].executable = executable;
@@ -172,12 +184,12 @@ void model_call_MEMFD_CREATE(struct model *model)
     if (flags & ~(int64_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING))
         model_beyond(model, "memfd_create with flags that the model does not know");
     else
-        (void)open_one(model, FILE_REGULAR, true, flags & MFD_CLOEXEC);
+        (void)model_open_one(model, FILE_REGULAR, true, flags & MFD_CLOEXEC);
 }
 
 /* --- Closing --- */
 
-static void close_number(struct model *model, int number)
+void model_close_number(struct model *model, int number)
 {
     int file = model_file_at(model, number);
 
@@ -194,13 +206,13 @@ static void close_number(struct model *model, int number)
 
 void model_call_CLOSE(struct model *model)
 {
-    close_number(model, model_arg_number(model, 0));
+    model_close_number(model, model_arg_number(model, 0));
 }
 
 /* fdopen finds out whether the number is open, by fcntl. */
 void model_call_FCLOSE(struct model *model)
 {
-    close_number(model, model_arg_number(model, 0));
+    model_close_number(model, model_arg_number(model, 0));
 }
 
 void model_call_SYSCALL(struct model *model)
@@ -208,12 +220,11 @@ void model_call_SYSCALL(struct model *model)
     if (model_arg(model, 0) != SYS_close)
         model_beyond(model, "a system call other than close");
     else
-        close_number(model, model_arg_number(model, 1));
+        model_close_number(model, model_arg_number(model, 1));
 }
 
 void model_call_CLOSE_RANGE(struct model *model)
 {
-    struct model_table *table = model_table_of(model, model->step->actor);
     unsigned first = (unsigned)model_arg_number(model, 0);
     unsigned last = (unsigned)model_arg_number(model, 1);
     int64_t flags = model_arg(model, 2);
@@ -222,14 +233,13 @@ void model_call_CLOSE_RANGE(struct model *model)
         model_return_error(model, EINVAL);
         return;
     }
-    if (flags & CLOSE_RANGE_UNSHARE) {
-        model_beyond(model, "close_range with CLOSE_RANGE_UNSHARE");
-        return;
-    }
+    if ((flags & CLOSE_RANGE_UNSHARE) && !MISTAKE(RANGE_SHARED))
+        model_unshare(model);
+    struct model_table *table = model_table_of(model, model->step->actor);
     unsigned past = last < PROGRAM_FD_LIMIT - 1 ? last + 1 : PROGRAM_FD_LIMIT;
     /* The files' ends are work that the task does last in, first out, on its way back. */
     for (unsigned number = past; number-- > first;) {
-        if (table->files[number] == MODEL_NONE)
+        if (table->files[number] < 0)
             continue;
         if (flags & CLOSE_RANGE_CLOEXEC)
             model_set_cloexec(table, (int)number, true);
@@ -243,11 +253,13 @@ void model_call_CLOSE_RANGE(struct model *model)
 
 static void dup_from(struct model *model, int file, int from, bool cloexec)
 {
-    int number = model_lowest_free(model, from);
+    int number = model_lowest_free(model, model->step->actor, from);
 
-    if (number < 0)
+    if (number < 0) {
+        model_fail_open(model, EMFILE);
         return;
-    model_install(model, number, file, cloexec);
+    }
+    model_install(model, model->step->actor, number, file, cloexec);
     model_return_fds(model, number, number, -1);
 }
 
@@ -256,7 +268,7 @@ void model_call_DUP(struct model *model)
     int file = model_arg_file(model, 0);
 
     if (file == MODEL_NONE)
-        fail_open(model, EBADF);
+        model_fail_open(model, EBADF);
     else
         dup_from(model, file, 0, false);
 }
@@ -267,16 +279,16 @@ void model_call_FCNTL(struct model *model)
     int64_t command = model_arg(model, 1);
     int64_t from = model_arg(model, 2);
 
-    if (command != F_DUPFD) {
+    if (command != F_DUPFD && command != F_DUPFD_CLOEXEC) {
         model_beyond(model, "an fcntl command that the model does not know");
         return;
     }
     if (file == MODEL_NONE)
-        fail_open(model, EBADF);
-    else if (from < 0 || from >= NUMBERS_MAX)
-        fail_open(model, EINVAL);
+        model_fail_open(model, EBADF);
+    else if (from < 0 || from >= model_limit(model))
+        model_fail_open(model, EINVAL);
     else
-        dup_from(model, file, MISTAKE(DUP_FROM_ZERO) ? 0 : (int)from, false);
+        dup_from(model, file, MISTAKE(DUP_FROM_ZERO) ? 0 : (int)from, command == F_DUPFD_CLOEXEC);
 }
 
 static void dup_over(struct model *model, bool cloexec)
@@ -285,16 +297,21 @@ static void dup_over(struct model *model, bool cloexec)
     int over = model_arg_number(model, 1);
     int file = model_file_at(model, from);
 
-    if (over < 0 || over >= NUMBERS_MAX || file == MODEL_NONE) {
-        fail_open(model, EBADF);
+    /* dup2 of a number over itself does not look at the limit. */
+    if (over < 0 || (over >= model_limit(model) && over != from) || file == MODEL_NONE) {
+        model_fail_open(model, EBADF);
         return;
     }
     if (over >= PROGRAM_FD_LIMIT) {
         model_beyond(model, "a descriptor number past those that the model has");
         return;
     }
+    if (model_table_of(model, model->step->actor)->files[over] == MODEL_RESERVED) {
+        model_fail_open(model, EBUSY);
+        return;
+    }
     if (from != over)
-        model_install(model, over, file, cloexec);
+        model_install(model, model->step->actor, over, file, cloexec);
     model_return_fds(model, over, over, -1);
 }
 
@@ -309,7 +326,7 @@ void model_call_DUP3(struct model *model)
 
     if ((flags & ~(int64_t)O_CLOEXEC) != 0 ||
         model_arg_number(model, 0) == model_arg_number(model, 1))
-        fail_open(model, EINVAL);
+        model_fail_open(model, EINVAL);
     else
         dup_over(model, flags & O_CLOEXEC);
 }

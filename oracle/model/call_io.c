@@ -49,15 +49,23 @@ void model_call_WRITE(struct model *model)
     transfer_bytes(model, false);
 }
 
+static int shut_down(struct model *model, int file, int64_t how)
+{
+    if (model->files[file].kind == FILE_LISTENER)
+        return model_listener_shutdown(model, file, how);
+    if (model->files[file].kind != FILE_SOCKET)
+        return ENOTSOCK;
+    return model->files[file].inet ? model_tcp_shutdown(model, file, how)
+                                   : model_unix_shutdown(model, file, how);
+}
+
 void model_call_SHUTDOWN(struct model *model)
 {
     int file = model_arg_file(model, 0);
     int err = EBADF;
 
     if (file != MODEL_NONE)
-        err = model->files[file].kind == FILE_SOCKET
-                  ? model_unix_shutdown(model, file, model_arg(model, 1))
-                  : ENOTSOCK;
+        err = shut_down(model, file, model_arg(model, 1));
     if (err)
         model_return_error(model, err);
     else

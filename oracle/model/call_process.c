@@ -17,45 +17,71 @@ static int free_table(struct model *model)
     return (int)model->ntables++;
 }
 
-/* dup_fd: the same descriptions under the same numbers. */
-static int copy_table(struct model *model, int from)
+int model_table_copy(struct model *model, int from)
 {
     int index = free_table(model);
     struct model_table *table = &model->tables[index];
 
     *table = model->tables[from];
     table->users = 1;
+    /* What a call in progress has reserved stays with the old table: dup_fd. */
     for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+        if (table->files[number] == MODEL_RESERVED)
+            model_uninstall(table, number);
         if (table->files[number] != MODEL_NONE)
             model_ref(model, table->files[number]);
     }
     return index;
 }
 
-void model_call_FORK(struct model *model)
+void model_begin_process(struct model *model, unsigned child)
 {
-    unsigned child = model->step->outs[0];
     struct model_actor *self = model_self(model);
     struct model_actor *actor = &model->actors[child];
 
-    actor->table = (int8_t)copy_table(model, self->table);
+    actor->table = (int8_t)model_table_copy(model, self->table);
+    actor->tag = (uint8_t)++model->ntags;
     actor->born = actor->alive = true;
     actor->process = (int8_t)child;
     model->processes[child].born = model->processes[child].alive = true;
     model->processes[child].parent = self->process;
+    model->processes[child].limit = model->processes[self->process].limit;
+    memcpy(model->processes[child].streams, model->processes[self->process].streams,
+           sizeof(model->processes[child].streams));
+}
+
+/* The child has a copy of the thread too: what it does about cancellations, and one that waits. */
+void model_call_FORK(struct model *model)
+{
+    unsigned child = model->step->outs[0];
+    const struct model_actor *self = model_self(model);
+    struct model_actor *actor = &model->actors[child];
+
+    model_begin_process(model, child);
+    model->processes[child].handler = model->processes[self->process].handler;
+    actor->cancelled = self->cancelled;
+    actor->async = self->async;
+    actor->threaded = self->threaded;
     model_return_value(model, 0);
 }
 
-void model_call_UNSHARE(struct model *model)
+void model_unshare(struct model *model)
 {
     struct model_actor *self = model_self(model);
 
     /* Who has the table alone keeps it: unshare_fd of the kernel. */
-    if ((model->step->args[0] & CLONE_FILES) && model->tables[self->table].users > 1) {
-        int own = copy_table(model, self->table);
-        model->tables[self->table].users--;
-        self->table = (int8_t)own;
-    }
+    if (model->tables[self->table].users == 1)
+        return;
+    int own = model_table_copy(model, self->table);
+    model->tables[self->table].users--;
+    self->table = (int8_t)own;
+    self->tag = (uint8_t)++model->ntags;
+}
+
+void model_call_UNSHARE(struct model *model)
+{
+    if (model_arg(model, 0) & CLONE_FILES)
+        model_unshare(model);
     model_return_value(model, 0);
 }
 
@@ -66,6 +92,8 @@ void model_call_PTHREAD_CREATE(struct model *model)
 
     model->actors[thread].born = model->actors[thread].alive = true;
     model->actors[thread].table = self->table;
+    model->actors[thread].tag = self->tag;
+    model->actors[thread].threaded = self->threaded = true;
     model->actors[thread].process = self->process;
     model->tables[self->table].users++;
     model_return_value(model, 0);
@@ -75,10 +103,42 @@ static void end_actor(struct model *model, unsigned index)
 {
     struct model_actor *actor = &model->actors[index];
 
-    actor->alive = false;
+    actor->alive = actor->cancelled = actor->held = actor->pending = false;
+    actor->signalled = 0;
     if (actor->sleep != SLEEP_NONE)
-        model_awake(model, index);
+        (void)model_interrupt(model, index);
     model_table_leave(model, index);
+}
+
+/* True if the order in which they end can be seen: they do not all have one table. */
+static bool order_matters(const struct model *model, const unsigned *actors, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        if (model->actors[actors[i]].table != model->actors[actors[0]].table)
+            return true;
+    }
+    return false;
+}
+
+void model_end_threads(struct model *model, unsigned process, int but)
+{
+    unsigned dying[PROGRAM_ACTORS_MAX];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        struct model_actor *actor = &model->actors[i];
+        if (!actor->alive || actor->process != (int)process || (int)i == but)
+            continue;
+        /* All of them are on their way out: nobody is woken any more. */
+        actor->alive = actor->queued = actor->woken = false;
+        dying[count++] = i;
+    }
+    while (count > 0) {
+        unsigned next = order_matters(model, dying, count) ? model_choose(model, count) : 0;
+        end_actor(model, dying[next]);
+        for (count--; next < count; next++)
+            dying[next] = dying[next + 1];
+    }
 }
 
 void model_end_process(struct model *model, unsigned process, int status)
@@ -88,10 +148,7 @@ void model_end_process(struct model *model, unsigned process, int status)
     self->alive = false;
     self->status = (int16_t)status;
     self->ended_at = (int16_t)model->index;
-    for (unsigned i = 0; i < model->program->nactors; i++) {
-        if (model->actors[i].alive && model->actors[i].process == (int)process)
-            end_actor(model, i);
-    }
+    model_end_threads(model, process, MODEL_NONE);
     for (unsigned i = 0; i < model->program->nactors; i++) {
         if (model->processes[i].parent == (int)process)
             model->processes[i].parent = MODEL_NONE;
@@ -116,12 +173,13 @@ void model_call_UNDERSCORE_EXIT(struct model *model)
 }
 
 /* The last thread to end takes its process with it. */
-void model_call_PTHREAD_EXIT(struct model *model)
+void model_end_thread(struct model *model, unsigned index)
 {
-    unsigned index = model->step->actor;
-    unsigned process = (unsigned)model_self(model)->process;
+    unsigned process = (unsigned)model->actors[index].process;
 
-    model->report->fate = MODEL_DIED;
+    if (model_lowest_free(model, index, 0) < 0)
+        model_beyond(model,
+                     "the end of a thread, for which libc opens a library, without a free number");
     end_actor(model, index);
     for (unsigned i = 0; i < model->program->nactors; i++) {
         if (model->actors[i].alive && model->actors[i].process == (int)process) {
@@ -130,6 +188,26 @@ void model_call_PTHREAD_EXIT(struct model *model)
         }
     }
     model_end_process(model, process, 0);
+}
+
+void model_call_PTHREAD_EXIT(struct model *model)
+{
+    model->report->fate = MODEL_DIED;
+    model_end_thread(model, model->step->actor);
+}
+
+/*
+ * __cleanup_sighand, when the process is reaped: wake_up_pollfree tells who still watches a
+ * signalfd on its behalf, for the last time.
+ */
+static void forget_signals(struct model *model, unsigned process)
+{
+    model_wake_signals(model, (int)process, MASK_HUP, 0);
+    for (unsigned i = 0; i < model->nitems; i++) {
+        struct model_item *item = &model->items[i];
+        if (model->files[item->file].kind == FILE_SIGNALFD && item->process == (int)process)
+            item->process = MODEL_NONE;
+    }
 }
 
 bool model_reap(struct model *model, unsigned step, unsigned child)
@@ -143,6 +221,7 @@ bool model_reap(struct model *model, unsigned step, unsigned child)
     if (process->alive)
         return false;
     process->reaped = true;
+    forget_signals(model, child);
     (void)model_return_of(model, step, process->status, 0);
     return true;
 }
@@ -197,6 +276,8 @@ void model_call_PTHREAD_JOIN(struct model *model)
         model_joined(model, model->index, thread);
         return;
     }
+    if (model_obeys_in_sleep(model))
+        return;
     model_sleep(model, SLEEP_ACTOR, MODEL_NONE)->actor = (int16_t)thread;
 }
 

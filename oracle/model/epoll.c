@@ -252,6 +252,7 @@ static int insert(struct model *model, int instance, int number, int file, uint3
         .place =
             exclusive || MISTAKE(ADD_ORDER) ? model_place_back(model) : model_place_front(model),
         .exclusive = exclusive,
+        .process = model->files[file].kind == FILE_SIGNALFD ? model_self(model)->process : 0,
     };
     if (model_item_poll(model, index, 1) != 0 && model->items[index].ready == 0) {
         link_ready(model, &model->items[index]);

@@ -122,6 +122,31 @@ static bool ends_match(const struct follow *follow, const struct model *model, u
     return true;
 }
 
+/* What handlers returned that ran during step k, and whom a cancellation has ended. */
+static bool lives_match(const struct follow *follow, unsigned k)
+{
+    const struct model_report *report = &follow->report;
+    const struct trace *observed = follow->observed;
+    unsigned handled = 0;
+
+    for (unsigned i = 0; i <= k; i++)
+        handled += observed->steps[i].handled_at == (int)k;
+    if (handled != report->nhandled)
+        return false;
+    for (unsigned i = 0; i < report->nhandled; i++) {
+        const struct model_handled *a = &report->handled[i];
+        const struct trace_step *b = &observed->steps[a->step];
+        if (b->handled_at != (int)k || b->handler_ret != a->ret || b->handler_err != a->err)
+            return false;
+    }
+    for (unsigned i = 0; i < follow->program->nactors; i++) {
+        bool modelled = report->cancelled & UINT32_C(1) << i;
+        if ((observed->cancelled_at[i] == (int)k) != modelled)
+            return false;
+    }
+    return true;
+}
+
 /* The next compared list of step k at or behind *cursor, or NULL. */
 static const struct trace_snapshot *next_list(const struct trace *trace, unsigned k,
                                               unsigned *cursor)
@@ -170,7 +195,7 @@ static bool lists_match(struct follow *follow, const struct model *model, unsign
 static bool explains(struct follow *follow, const struct model *model, unsigned k)
 {
     return own_matches(follow, k) && returns_match(follow, k) && ends_match(follow, model, k) &&
-           lists_match(follow, model, k);
+           lives_match(follow, k) && lists_match(follow, model, k);
 }
 
 /* --- Walking along --- */
@@ -184,8 +209,13 @@ static int advance(struct follow *follow, unsigned k)
     follow->next->count = 0;
     for (unsigned i = 0; i < follow->now->count; i++) {
         struct model_tape tape;
+        unsigned tapes = 0;
         model_tape_init(&tape);
         do {
+            if (++tapes > MODEL_TAPES_MAX) {
+                follow->verdict->beyond = "more orders in which actors could go on than are tried";
+                return -EDOM;
+            }
             model_copy(follow->scratch, follow->now->models[i]);
             model_step(follow->scratch, k, &tape, &follow->report);
             if (follow->report.beyond) {
@@ -249,6 +279,10 @@ static void copy_before(const struct trace *observed, unsigned k, struct trace *
     memcpy(trace->steps, observed->steps, k * sizeof(trace->steps[0]));
     for (unsigned i = 0; i < k; i++) {
         struct trace_step *step = &trace->steps[i];
+        if (step->handled_at >= (int)k) {
+            step->handled_at = TRACE_NEVER;
+            step->handler_ret = step->handler_err = 0;
+        }
         bool asleep = step->state == STEP_BLOCKED || (step->state == STEP_DIED && step->blocked) ||
                       (step->state == STEP_DONE && step->completed_at >= (int)k);
         if (!asleep)
@@ -256,6 +290,10 @@ static void copy_before(const struct trace *observed, unsigned k, struct trace *
         clear_step(step);
         step->state = STEP_BLOCKED;
         step->blocked = true;
+    }
+    for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
+        if (observed->cancelled_at[i] < (int)k)
+            trace->cancelled_at[i] = observed->cancelled_at[i];
     }
     for (unsigned i = 0; i < observed->nsnapshots; i++) {
         const struct trace_snapshot *list = &observed->snapshots[i];
@@ -298,6 +336,16 @@ static void write_step(const struct model *model, const struct model_report *rep
                                                            : STEP_DIED);
     for (unsigned i = 0; i < report->nreturns; i++)
         write_return(&report->returns[i], k, &trace->steps[report->returns[i].step]);
+    for (unsigned i = 0; i < report->nhandled; i++) {
+        struct trace_step *sent = &trace->steps[report->handled[i].step];
+        sent->handled_at = (int16_t)k;
+        sent->handler_ret = report->handled[i].ret;
+        sent->handler_err = report->handled[i].err;
+    }
+    for (unsigned i = 0; i < model->program->nactors; i++) {
+        if (report->cancelled & UINT32_C(1) << i)
+            trace->cancelled_at[i] = (int16_t)k;
+    }
     /* Who slept and sleeps no more without coming back has ended in its sleep. */
     for (unsigned i = 0; i <= k; i++) {
         const struct model_actor *actor = &model->actors[model->program->steps[i].actor];

@@ -60,6 +60,18 @@ static const struct model_kind kind_path = {.read = read_path, .write = write_al
 static const struct model_kind kind_memfd = {
     .read = read_nothing, .write = write_memfd, .what = "file", .shares_target = true};
 
+/* generic_read_dir */
+static enum model_io read_folder(struct model *model, int file, struct model_transfer *transfer)
+{
+    (void)model;
+    (void)file;
+    transfer->err = EISDIR;
+    return IO_ERROR;
+}
+
+static const struct model_kind kind_folder = {
+    .read = read_folder, .what = "file", .shares_target = true};
+
 static const struct model_kind *const kinds[FILE_KINDS] = {
     [FILE_EPOLL] = &kind_epoll,
     [FILE_PIPE_READ] = &model_kind_pipe_read,
@@ -68,11 +80,17 @@ static const struct model_kind *const kinds[FILE_KINDS] = {
     [FILE_EVENTFD] = &model_kind_eventfd,
     [FILE_PATH] = &kind_path,
     [FILE_REGULAR] = &kind_memfd,
+    [FILE_FOLDER] = &kind_folder,
+    [FILE_LISTENER] = &model_kind_listener,
+    [FILE_TIMERFD] = &model_kind_timerfd,
+    [FILE_SIGNALFD] = &model_kind_signalfd,
 };
 
 const struct model_kind *model_kind_of(const struct model *model, int file)
 {
-    return kinds[model->files[file].kind];
+    const struct model_file *state = &model->files[file];
+
+    return state->kind == FILE_SOCKET && state->inet ? &model_kind_tcp : kinds[state->kind];
 }
 
 uint32_t model_poll(struct model *model, int file, uint32_t requested, unsigned depth)

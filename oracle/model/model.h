@@ -19,6 +19,7 @@ struct model;
 
 enum {
     MODEL_CHOICES_MAX = 24, /* choices that one step can need; a step past it is beyond the model */
+    MODEL_TAPES_MAX = 4096, /* outcomes of one step that model_follow tries */
     MODEL_STATES_MAX = 64,  /* states that model_follow keeps at one time */
     MODEL_RETURNS_MAX = PROGRAM_ACTORS_MAX + 1, /* the step's own actor and everyone it wakes */
 };
@@ -51,12 +52,21 @@ enum model_fate {
     MODEL_SKIPPED,  /* the actor was asleep or dead: nothing happened */
 };
 
+/* A handler that ran during a step. */
+struct model_handled {
+    unsigned step; /* the tgkill */
+    int ret, err;  /* of its epoll_ctl */
+};
+
 struct model_report {
     enum model_fate fate;
     const char *beyond; /* why the model says nothing about this step, NULL if it does */
     unsigned wakeups;   /* of sleepers in epoll_wait, poll or select */
     unsigned nreturns;
     struct model_return returns[MODEL_RETURNS_MAX];
+    uint32_t cancelled; /* bit per actor that a cancellation has ended */
+    unsigned nhandled;
+    struct model_handled handled[PROGRAM_ACTORS_MAX];
 };
 
 /* Returns a new state, at the beginning of no program, or NULL when out of memory. */

@@ -5,13 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* /proc shows a process by the first of its threads that lives. */
-static const struct model_table *table_of_process(const struct model *model, unsigned process)
+static bool same_table(const struct model *model, unsigned a, unsigned b)
+{
+    const struct model_actor *left = &model->actors[a];
+    const struct model_actor *right = &model->actors[b];
+
+    return left->born && right->born && left->process == right->process && left->tag == right->tag;
+}
+
+/* The actor by whom the trace knows the table of one: the first of its process that has it, alive
+ * or not. */
+static unsigned table_owner(const struct model *model, unsigned actor)
+{
+    unsigned owner = 0;
+
+    while (!same_table(model, owner, actor))
+        owner++;
+    return owner;
+}
+
+/* /proc shows a table by a thread that lives and has it. */
+static const struct model_table *table_of(const struct model *model, unsigned owner)
 {
     for (unsigned i = 0; i < model->program->nactors; i++) {
-        const struct model_actor *actor = &model->actors[i];
-        if (actor->alive && actor->process == (int)process)
-            return &model->tables[actor->table];
+        if (model->actors[i].alive && same_table(model, i, owner))
+            return &model->tables[model->actors[i].table];
     }
     return NULL;
 }
@@ -26,18 +44,18 @@ static int compare_items(const void *left, const void *right)
     return a->data < b->data ? -1 : a->data > b->data;
 }
 
-static void append_list(const struct model *model, unsigned step, unsigned process, int number,
+static void append_list(const struct model *model, unsigned step, unsigned owner, int number,
                         struct trace *trace)
 {
-    const struct model_table *table = table_of_process(model, process);
+    const struct model_table *table = table_of(model, owner);
 
-    if (!table || number < 0 || number >= PROGRAM_FD_LIMIT || table->files[number] == MODEL_NONE)
+    if (!table || number < 0 || number >= PROGRAM_FD_LIMIT || table->files[number] < 0)
         return;
     for (unsigned i = trace->nsnapshots; i > 0; i--) {
         const struct trace_snapshot *earlier = &trace->snapshots[i - 1];
         if (earlier->step != (int)step)
             break;
-        if (earlier->process == process && earlier->number == number)
+        if (earlier->process == owner && earlier->number == number)
             return;
     }
     if (trace->nsnapshots == TRACE_SNAPSHOTS_MAX ||
@@ -47,7 +65,7 @@ static void append_list(const struct model *model, unsigned step, unsigned proce
     }
     struct trace_snapshot *snapshot = &trace->snapshots[trace->nsnapshots++];
     *snapshot = (struct trace_snapshot){.step = (int16_t)step,
-                                        .process = (uint8_t)process,
+                                        .process = (uint8_t)owner,
                                         .number = number,
                                         .first = (uint16_t)trace->nitems};
     for (unsigned i = 0; i < model->nitems; i++) {
@@ -82,11 +100,9 @@ void model_picture_lists(const struct model *model, unsigned step,
         const struct step *waited = &model->program->steps[i];
         if (!read_behind(model, step, report, i))
             continue;
-        unsigned process = (unsigned)model->actors[waited->actor].process;
         int number =
             waited->tags[0] == TAG_SLOT ? model->slots[waited->args[0]] : (int)waited->args[0];
-        if (model->processes[process].alive)
-            append_list(model, step, process, number, trace);
+        append_list(model, step, table_owner(model, waited->actor), number, trace);
     }
 }
 
@@ -111,7 +127,7 @@ static struct target target_of(const struct model *model, int file)
     }
 }
 
-static void append_number(const struct model *model, unsigned process, int number, int file,
+static void append_number(const struct model *model, unsigned owner, int number, int file,
                           struct target *targets, struct trace *trace)
 {
     const struct model_kind *kind = model_kind_of(model, file);
@@ -125,7 +141,7 @@ static void append_number(const struct model *model, unsigned process, int numbe
                        : model->files[file].executable ? "file"
                                                        : "/dev/null";
     memset(fd, 0, sizeof(*fd));
-    fd->process = (uint8_t)process;
+    fd->process = (uint8_t)owner;
     fd->number = number;
     snprintf(fd->what, sizeof(fd->what), "%s", what);
     targets[trace->nfds] = target_of(model, file);
@@ -145,11 +161,13 @@ void model_picture_tables(const struct model *model, struct trace *trace)
     struct target targets[TRACE_FDS_MAX];
 
     for (unsigned p = 0; p < model->program->nactors; p++) {
-        const struct model_table *table = table_of_process(model, p);
-        if (model->program->actors[p].process != p || !model->processes[p].alive || !table)
+        if (!model->actors[p].born || table_owner(model, p) != p)
+            continue;
+        const struct model_table *table = table_of(model, p);
+        if (!table)
             continue;
         for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
-            if (table->files[number] != MODEL_NONE)
+            if (table->files[number] >= 0)
                 append_number(model, p, number, table->files[number], targets, trace);
         }
     }

@@ -121,6 +121,15 @@ static void release_pipe(struct model *model, int file)
         model_queue_clear(model, model->files[file].kind == FILE_PIPE_READ ? file : peer);
 }
 
+/* pipe_write says on its way out what it would have said at its end: see poll_usage above. */
+static void interrupt_pipe(struct model *model, int file)
+{
+    int reader = model->files[file].peer;
+
+    if (model->files[reader].polled && !model->files[reader].released)
+        model_wake(model, reader, MASK_IN, 1);
+}
+
 const struct model_kind model_kind_pipe_read = {
     .polls = true,
     .poll = poll_read_end,
@@ -135,6 +144,7 @@ const struct model_kind model_kind_pipe_write = {
     .poll = poll_write_end,
     .write = write_pipe,
     .release = release_pipe,
+    .interrupt = interrupt_pipe,
     .what = "pipe",
     .exclusive_io = true,
 };

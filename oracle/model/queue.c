@@ -22,10 +22,39 @@ static int new_piece(struct model *model)
     return model->npieces++;
 }
 
+/* unix_detach_fds: whoever takes the first byte has what the message carries. */
+static void land(struct model *model, struct model_piece *piece)
+{
+    if (piece->flight == 0)
+        return;
+    assert(model->nlanded < PROGRAM_STEPS_MAX);
+    model->landed[model->nlanded++] = (int16_t)(piece->flight - 1);
+    piece->flight = 0;
+}
+
+void model_queue_attach(struct model *model, int to, int file)
+{
+    if (model_is_beyond(model))
+        return;
+    model_ref(model, file);
+    model->pieces[model->files[to].tail].flight = (int16_t)(file + 1);
+}
+
+void model_drop_landed(struct model *model, unsigned kept)
+{
+    /* Last in, first out. */
+    while (model->nlanded > kept) {
+        int file = model->landed[--model->nlanded];
+        model->landed[model->nlanded] = 0;
+        model_unref(model, file);
+    }
+}
+
 static void drop_head(struct model *model, struct model_file *file)
 {
     int16_t index = file->head;
 
+    land(model, &model->pieces[index]);
     file->head = model->pieces[index].next;
     if (file->head == MODEL_NONE)
         file->tail = MODEL_NONE;

@@ -26,6 +26,14 @@ static void enqueue(struct model *model, struct model_actor *actor)
                            (actor->sleep == SLEEP_READ && model->files[actor->file].datagram);
         front = !actor->exclusive && !kind->tail_io;
         break;
+    case SLEEP_ACCEPT:
+        actor->exclusive = true;
+        front = false;
+        break;
+    case SLEEP_RECV_FD:
+        actor->exclusive = model->files[actor->file].datagram;
+        front = !actor->exclusive;
+        break;
     default:
         break;
     }
@@ -43,7 +51,9 @@ struct model_actor *model_sleep(struct model *model, enum model_sleep sleep, int
     self->file = (int16_t)file;
     self->pinned = file != MODEL_NONE && !MISTAKE(NO_PIN);
     self->actor = MODEL_NONE;
-    self->woken = self->faults = false;
+    self->woken = self->faults = self->unblocks = false;
+    self->cloexec = self->nonblock = false;
+    self->number = MODEL_NONE;
     self->mask = 0;
     self->count = self->done = 0;
     if (self->pinned)
@@ -58,6 +68,12 @@ void model_awake(struct model *model, unsigned index)
     struct model_actor *actor = &model->actors[index];
     int file = actor->pinned ? actor->file : MODEL_NONE;
 
+    /* put_unused_fd */
+    if (actor->number >= 0 && model_table_of(model, index)->files[actor->number] == MODEL_RESERVED)
+        model_uninstall(model_table_of(model, index), actor->number);
+    actor->number = MODEL_NONE;
+    actor->unblocks = actor->cloexec = actor->nonblock = false;
+
     actor->sleep = SLEEP_NONE;
     actor->pinned = false;
     actor->woken = actor->queued = actor->exclusive = actor->faults = false;
@@ -70,6 +86,22 @@ void model_awake(struct model *model, unsigned index)
     /* The call had the file in its hands. Rule 40. */
     if (file != MODEL_NONE)
         model_unref(model, file);
+}
+
+int64_t model_interrupt(struct model *model, unsigned index)
+{
+    struct model_actor *actor = &model->actors[index];
+    int64_t done = 0;
+
+    actor->queued = actor->woken = false;
+    if (actor->sleep == SLEEP_WRITE) {
+        const struct model_kind *kind = model_kind_of(model, actor->file);
+        done = actor->done;
+        if (kind->interrupt)
+            kind->interrupt(model, actor->file);
+    }
+    model_awake(model, index);
+    return done;
 }
 
 static bool resume_wait(struct model *model, struct model_actor *actor)
@@ -89,9 +121,11 @@ static bool resume_wait(struct model *model, struct model_actor *actor)
 /* Each pass of poll and select looks the number up anew: it may be closed, or another file's. */
 static bool resume_poll(struct model *model, struct model_actor *actor)
 {
+    if (actor->count < 0)
+        return false; /* poll passes over a negative number */
     int file = model->tables[actor->table].files[actor->count];
-    uint32_t found = file == MODEL_NONE ? (uint32_t)POLLNVAL
-                                        : model_poll(model, file, actor->mask, 0) & actor->mask;
+    uint32_t found =
+        file < 0 ? (uint32_t)POLLNVAL : model_poll(model, file, actor->mask, 0) & actor->mask;
 
     if (found == 0)
         return false;
@@ -128,13 +162,16 @@ static bool resume_actor(struct model *model, struct model_actor *actor)
     return true;
 }
 
-static void resume(struct model *model, unsigned index)
+bool model_resume(struct model *model, unsigned index)
 {
     struct model_actor *actor = &model->actors[index];
     bool wait = actor->sleep == SLEEP_WAIT || actor->sleep == SLEEP_POLL;
     bool back = false;
+    unsigned before = model->current;
+    unsigned landed = model->nlanded;
 
     actor->woken = false;
+    model->current = index;
     switch ((enum model_sleep)actor->sleep) {
     case SLEEP_WAIT:
         back = resume_wait(model, actor);
@@ -145,6 +182,12 @@ static void resume(struct model *model, unsigned index)
     case SLEEP_READ:
     case SLEEP_WRITE:
         back = resume_io(model, actor);
+        break;
+    case SLEEP_ACCEPT:
+        back = model_resume_accept(model, actor);
+        break;
+    case SLEEP_RECV_FD:
+        back = model_resume_recv_fd(model, actor);
         break;
     case SLEEP_ACTOR:
         back = resume_actor(model, actor);
@@ -157,10 +200,17 @@ static void resume(struct model *model, unsigned index)
         /* Whom the wakeup took off the queue stands there anew; poll's entries never leave it. */
         if (!actor->queued)
             enqueue(model, actor);
-        return;
+        model->current = before;
+        return false;
     }
     model->report->wakeups += wait;
+    unsigned step = (unsigned)actor->step;
     model_awake(model, index);
+    if (actor->held)
+        model_deliver_late(model, index, step);
+    model_drop_landed(model, landed);
+    model->current = before;
+    return true;
 }
 
 /* The woken, in the order in which they were. Returns how many. */
@@ -188,7 +238,7 @@ void model_settle(struct model *model)
     unsigned count;
 
     while ((count = list_woken(model, woken)) > 0 && !model_is_beyond(model))
-        resume(model, woken[model_choose(model, count)]);
+        (void)model_resume(model, woken[model_choose(model, count)]);
 }
 
 void model_wake_for_end(struct model *model)

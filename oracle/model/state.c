@@ -57,6 +57,7 @@ int model_file_new(struct model *model, enum file_kind kind, unsigned out)
         .out = (uint8_t)out,
         .born = (int16_t)model->index,
         .peer = MODEL_NONE,
+        .queued_on = MODEL_NONE,
         .head = MODEL_NONE,
         .tail = MODEL_NONE,
     };
@@ -100,7 +101,8 @@ int model_file_at(struct model *model, int number)
 {
     if (number < 0 || number >= PROGRAM_FD_LIMIT)
         return MODEL_NONE;
-    return model_table_of(model, model->step->actor)->files[number];
+    int file = model_table_of(model, model->step->actor)->files[number];
+    return file == MODEL_RESERVED ? MODEL_NONE : file;
 }
 
 int model_arg_number(const struct model *model, unsigned arg)
@@ -115,14 +117,22 @@ int model_arg_file(struct model *model, unsigned arg)
     return model_file_at(model, model_arg_number(model, arg));
 }
 
-int model_lowest_free(struct model *model, int from)
+int model_limit(const struct model *model)
 {
-    const struct model_table *table = model_table_of(model, model->step->actor);
+    return model->processes[model->actors[model->step->actor].process].limit;
+}
 
-    for (int number = from; number < PROGRAM_FD_LIMIT; number++) {
+int model_lowest_free(struct model *model, unsigned actor, int from)
+{
+    const struct model_table *table = model_table_of(model, actor);
+    int limit = model->processes[model->actors[actor].process].limit;
+
+    for (int number = from; number < PROGRAM_FD_LIMIT && number < limit; number++) {
         if (table->files[number] == MODEL_NONE)
             return number;
     }
+    if (limit <= PROGRAM_FD_LIMIT)
+        return -1;
     /* The processes may have more numbers than the model's tables. */
     model_beyond(model, "a descriptor number past those that the model has");
     return -1;
@@ -147,9 +157,9 @@ int model_uninstall(struct model_table *table, int number)
     return file;
 }
 
-void model_install(struct model *model, int number, int file, bool cloexec)
+void model_install(struct model *model, unsigned actor, int number, int file, bool cloexec)
 {
-    struct model_table *table = model_table_of(model, model->step->actor);
+    struct model_table *table = model_table_of(model, actor);
 
     assert(number >= 0 && number < PROGRAM_FD_LIMIT);
     /* The new reference is taken before the old one is dropped: dup2 over a number of the same
@@ -158,7 +168,7 @@ void model_install(struct model *model, int number, int file, bool cloexec)
     int old = model_uninstall(table, number);
     table->files[number] = (int16_t)file;
     model_set_cloexec(table, number, cloexec);
-    if (old != MODEL_NONE)
+    if (old >= 0)
         model_unref(model, old);
 }
 
@@ -177,7 +187,7 @@ void model_table_leave(struct model *model, unsigned actor)
         return;
     for (int number = PROGRAM_FD_LIMIT - 1; number >= 0; number--) {
         int file = model_uninstall(table, number);
-        if (file != MODEL_NONE)
+        if (file >= 0)
             model_unref(model, file);
     }
 }
@@ -196,6 +206,7 @@ void model_init(struct model *model, const struct program *program, const struct
     for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
         model->actors[i].table = MODEL_NONE;
         model->actors[i].file = MODEL_NONE;
+        model->actors[i].number = MODEL_NONE;
         model->processes[i].parent = MODEL_NONE;
         model->processes[i].ended_at = MODEL_NONE;
     }
@@ -205,6 +216,7 @@ void model_init(struct model *model, const struct program *program, const struct
     model->tables[0].users = 1;
     model->actors[0].born = model->actors[0].alive = true;
     model->actors[0].table = 0;
+    model->processes[0].limit = MODEL_NUMBERS_MAX;
     model->processes[0].born = model->processes[0].alive = true;
     /* Numbers 0, 1 and 2 are one description of /dev/null. */
     model->nfiles = 1;
@@ -212,6 +224,7 @@ void model_init(struct model *model, const struct program *program, const struct
                                           .born = MODEL_NONE,
                                           .refs = 3,
                                           .peer = MODEL_NONE,
+                                          .queued_on = MODEL_NONE,
                                           .head = MODEL_NONE,
                                           .tail = MODEL_NONE};
     for (int number = 0; number < 3; number++)
@@ -271,6 +284,7 @@ void model_normalize(struct model *model)
     model->index = 0;
     model->atomic = 0;
     model->turns = 0;
+    model->current = 0;
 }
 
 uint64_t model_hash(const struct model *model)

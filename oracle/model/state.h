@@ -30,6 +30,9 @@ enum {
     MODEL_NESTS_MAX = 4,       /* EP_MAX_NESTS of fs/eventpoll.c */
     MODEL_TABLE_SURE = 64, /* NR_OPEN_DEFAULT: numbers that every descriptor table has room for */
     MODEL_NONE = -1,
+    MODEL_RESERVED = -2, /* in a descriptor table: a number that a call will bind, or give back */
+    MODEL_NUMBERS_MAX = 1024, /* RLIMIT_NOFILE of the processes that run a program */
+    MODEL_STREAM_MAX = 16384, /* bytes under way in a TCP connection: far from its windows */
 };
 
 /* Masks that the kernel's poll methods return and its wakeups carry. */
@@ -51,6 +54,7 @@ struct model_piece {
     uint32_t charge; /* of the sk_buff that it begins, to its sender */
     bool one;        /* its first byte is 1 */
     bool first;      /* it begins a page or an sk_buff */
+    int16_t flight;  /* the file that the sk_buff carries, plus 1; 0: none */
     int16_t next;    /* or MODEL_NONE; of a free piece: the next free one */
 };
 
@@ -70,6 +74,12 @@ struct model_file {
     bool semaphore;         /* eventfd */
     bool executable;        /* opened by path: not /dev/null */
     bool polled;            /* pipe: poll_usage */
+    bool inet;              /* socket: of family AF_INET */
+    bool embryo;            /* socket: its listener was closed before it was accepted */
+    bool closed;            /* TCP socket: in state TCP_CLOSE */
+    bool done;              /* TCP socket: SOCK_DONE, the FIN is there */
+    bool oob_inline;        /* socket: SO_OOBINLINE */
+    bool urgent;            /* TCP socket: an urgent byte has come, urgent_at bytes ahead */
     bool peer_forgotten;    /* datagram socket: a write has found out that its peer is closed */
     uint8_t shutdown;       /* socket: SHUT_RECEIVE, SHUT_SEND */
     bool inner;             /* not bound by the step: `out` says nothing */
@@ -77,12 +87,15 @@ struct model_file {
     int16_t born;           /* that step, MODEL_NONE for the files at the start */
     int16_t refs;           /* numbers, calls in progress, messages under way */
     int16_t peer;           /* other end of a pipe or socket pair, or MODEL_NONE */
+    int16_t queued_on;      /* socket: the listener that has yet to accept it, or MODEL_NONE */
     int16_t error;          /* socket: sk_err */
     int16_t head, tail;     /* pieces to be read from here */
     uint16_t units;         /* pages or sk_buffs that they make up */
     uint16_t page_end;      /* pipe: how far the last page is filled */
     uint32_t charged;       /* socket: sk_wmem_alloc of what it sent and nobody has read */
-    uint64_t count;         /* eventfd: the counter; executable: the position */
+    uint32_t available;     /* TCP socket: bytes to be read */
+    uint32_t urgent_at;
+    uint64_t count; /* eventfd, timerfd: the counter; executable: the position */
 };
 
 /* An entry of an interest list. */
@@ -95,6 +108,7 @@ struct model_item {
     int32_t place;   /* on the wait queue of `file` */
     int32_t ready;   /* place on the instance's ready list, 0: not on it */
     bool exclusive;  /* as it was ADDed: the wait queue entry never changes */
+    int8_t process;  /* signalfd: on whose wait queue it stands, MODEL_NONE once that is gone */
 };
 
 /* A descriptor table: one a process, or of threads that unshared it. */
@@ -106,40 +120,63 @@ struct model_table {
 
 enum model_sleep {
     SLEEP_NONE,
-    SLEEP_WAIT,  /* epoll_wait on instance `file` */
-    SLEEP_POLL,  /* poll or select of `file` for `mask` */
-    SLEEP_READ,  /* read of `file`, `count` bytes */
-    SLEEP_WRITE, /* write to `file`, `done` of `count` bytes written */
-    SLEEP_ACTOR, /* waitpid or pthread_join of `actor` */
+    SLEEP_WAIT,    /* epoll_wait on instance `file` */
+    SLEEP_POLL,    /* poll or select of `file` for `mask` */
+    SLEEP_READ,    /* read of `file`, `count` bytes */
+    SLEEP_WRITE,   /* write to `file`, `done` of `count` bytes written */
+    SLEEP_ACCEPT,  /* accept4 on listener `file`, with `number` reserved */
+    SLEEP_RECV_FD, /* recvmsg on socket `file` */
+    SLEEP_ACTOR,   /* waitpid or pthread_join of `actor` */
 };
 
 struct model_actor {
     bool born;
     bool alive;
-    bool woken;     /* asleep, and about to look again */
-    bool queued;    /* asleep, and on the wait queue of `file` */
-    bool exclusive; /* there as an exclusive waiter */
-    bool pinned;    /* it holds a reference to `file` while it sleeps */
-    bool faults;    /* SLEEP_WAIT: the buffer is bad */
-    uint8_t sleep;  /* enum model_sleep */
-    uint8_t turn;   /* order among the woken */
-    int8_t table;   /* of descriptors */
-    int8_t process; /* its process, by main actor */
-    int16_t step;   /* in which it sleeps */
-    int16_t file;   /* pinned while it sleeps, or MODEL_NONE */
-    int16_t actor;  /* SLEEP_ACTOR */
-    uint32_t mask;  /* SLEEP_POLL */
-    int32_t place;  /* on the wait queue */
-    int64_t count;  /* bytes, or room for events */
-    int64_t done;   /* SLEEP_WRITE */
+    bool woken;        /* asleep, and about to look again */
+    bool queued;       /* asleep, and on the wait queue of `file` */
+    bool exclusive;    /* there as an exclusive waiter */
+    bool pinned;       /* it holds a reference to `file` while it sleeps */
+    bool faults;       /* SLEEP_WAIT: the buffer is bad */
+    bool unblocks;     /* its call lets SIGUSR2 through */
+    bool pending;      /* SIGUSR2 is */
+    bool cloexec;      /* SLEEP_ACCEPT, SLEEP_RECV_FD: of the number to come */
+    bool nonblock;     /* SLEEP_ACCEPT: of the socket to come */
+    int16_t number;    /* SLEEP_ACCEPT */
+    uint8_t sleep;     /* enum model_sleep */
+    uint8_t turn;      /* order among the woken */
+    int8_t table;      /* of descriptors */
+    int8_t process;    /* its process, by main actor */
+    uint8_t tag;       /* by which the trace tells its table from those of its fellows */
+    bool cancelled;    /* a cancellation waits for it to come to a cancellation point */
+    bool async;        /* PTHREAD_CANCEL_ASYNCHRONOUS */
+    bool threaded;     /* its process has had threads: libc's cancellation points are some */
+    bool held;         /* SIGUSR1 waits until its call blocks it no more */
+    int16_t signalled; /* number of the tgkill whose signal waits to be handled, 0: none */
+    int16_t step;      /* in which it sleeps */
+    int16_t file;      /* pinned while it sleeps, or MODEL_NONE */
+    int16_t actor;     /* SLEEP_ACTOR */
+    uint32_t mask;     /* SLEEP_POLL */
+    int32_t place;     /* on the wait queue */
+    int64_t count;     /* bytes, room for events, or the number that is polled */
+    int64_t done;      /* SLEEP_WRITE */
+};
+
+/* What a process does about SIGUSR1; for CTL the call as sigaction was given it. */
+struct model_handler {
+    int64_t kind; /* HANDLER_ */
+    int epfd, number;
+    int64_t op, event;
 };
 
 struct model_process {
+    struct model_handler handler;
     bool born;
     bool alive;
     bool reaped;
     bool signaled; /* `status` is the signal that ended it */
     int8_t parent; /* process whose child it is; MODEL_NONE once that has ended */
+    int16_t limit; /* RLIMIT_NOFILE */
+    uint64_t streams[PROGRAM_FD_LIMIT / 64]; /* numbers that have a directory stream */
     int16_t ended_at;
     int16_t status;
 };
@@ -160,16 +197,20 @@ struct model_wakeups {
 struct model {
     const struct program *program;
     const struct model_facts *facts;
-    struct model_tape *tape;         /* of the step in progress */
-    struct model_report *report;     /* of the step in progress */
-    struct model_wakeups *held;      /* where wakeups go instead of being made; NULL: they are */
-    const struct step *step;         /* in progress */
-    unsigned index;                  /* its number, from 0 */
-    unsigned atomic;                 /* > 0: nobody can run in between */
-    unsigned turns;                  /* woken in this step so far */
-    int32_t front, back;             /* next places at the head and the tail of wait queues */
-    int32_t ready_front, ready_back; /* next places of ready lists */
+    struct model_tape *tape;     /* of the step in progress */
+    struct model_report *report; /* of the step in progress */
+    struct model_wakeups *held;  /* where wakeups go instead of being made; NULL: they are */
+    const struct step *step;     /* in progress */
+    unsigned index;              /* its number, from 0 */
+    unsigned atomic;             /* > 0: nobody can run in between */
+    unsigned turns;              /* woken in this step so far */
+    unsigned current;            /* the actor whose call goes on now */
+    unsigned nlanded;
+    int16_t landed[PROGRAM_STEPS_MAX]; /* files that messages held, until the call is over */
+    int32_t front, back;               /* next places at the head and the tail of wait queues */
+    int32_t ready_front, ready_back;   /* next places of ready lists */
     unsigned nfiles, nitems, ntables;
+    unsigned ntags; /* of tables, ever given out, less one */
     int16_t free_piece;
     int16_t npieces;                  /* ever used */
     int16_t slots[PROGRAM_SLOTS_MAX]; /* numbers, -1 when unbound or failed */
@@ -195,10 +236,12 @@ int model_file_at(struct model *model, int number);
 int model_arg_number(const struct model *model, unsigned arg);
 /* The file that an fd argument of the step names, or MODEL_NONE. */
 int model_arg_file(struct model *model, unsigned arg);
-/* The lowest free number from `from` on, or -1. */
-int model_lowest_free(struct model *model, int from);
+/* The lowest free number from `from` on that the limit allows the actor, or -1. */
+int model_lowest_free(struct model *model, unsigned actor, int from);
+/* The limit of the numbers of the step's process. */
+int model_limit(const struct model *model);
 /* Makes `number` name `file`, with a reference of its own; what it named before is let go. */
-void model_install(struct model *model, int number, int file, bool cloexec);
+void model_install(struct model *model, unsigned actor, int number, int file, bool cloexec);
 /* Takes a number out of a table. Returns the file, whose reference the caller now has, or
  * MODEL_NONE. */
 int model_uninstall(struct model_table *table, int number);
@@ -230,6 +273,11 @@ struct model_bytes;
 uint32_t model_queue_take(struct model *model, int file, uint32_t count, bool whole_unit,
                           struct model_bytes *bytes, bool *ret_freed, uint32_t *ret_charge);
 void model_queue_clear(struct model *model, int file);
+/* The bytes appended last carry `file`, which the message refers to from now on. */
+void model_queue_attach(struct model *model, int to, int file);
+/* A call is over: what its messages carried is let go (task_work_run), all behind the first `kept`,
+ * which belong to a call in progress. */
+void model_drop_landed(struct model *model, unsigned kept);
 
 /* The bytes that a read hands out, for its digest. */
 struct model_bytes {
@@ -255,6 +303,8 @@ struct model_transfer {
     bool nonblock;
     uint64_t digest;
     bool any_digest;
+    bool zeros; /* no 1 in front */
+    int flight; /* the file that the message carries, plus 1; 0: none */
 };
 
 struct model_kind {
@@ -263,7 +313,9 @@ struct model_kind {
     enum model_io (*read)(struct model *model, int file, struct model_transfer *transfer);
     enum model_io (*write)(struct model *model, int file, struct model_transfer *transfer);
     void (*release)(struct model *model, int file); /* its last reference is gone */
-    const char *what;                               /* in the fd table: "pipe", "[eventfd]" */
+    /* A signal ends the sleep of somebody in write. NULL: nothing more happens. */
+    void (*interrupt)(struct model *model, int file);
+    const char *what;   /* in the fd table: "pipe", "[eventfd]" */
     bool shares_target; /* both ends, or all of the kind, have one /proc link target */
     bool exclusive_io;  /* who sleeps in read or write is an exclusive waiter */
     bool tail_io;       /* who sleeps in read or write stands at the end of the wait queue */
@@ -279,6 +331,8 @@ uint32_t model_poll(struct model *model, int file, uint32_t requested, unsigned 
 /* wake_up_poll of a file's wait queue, or a note of it in `held`. `key` 0: no key. `exclusive`: how
  * many exclusive entries are woken, 0 all. */
 void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive);
+/* The same for everyone who looks at a signalfd in `process`: sighand->signalfd_wqh. */
+void model_wake_signals(struct model *model, int process, uint32_t key, unsigned exclusive);
 /* wake_up of the waiters of an instance: one of them. */
 void model_wake_waiter(struct model *model, int instance);
 bool model_has_waiter(const struct model *model, int instance);
@@ -312,6 +366,10 @@ void model_forget_file(struct model *model, int file);
 struct model_actor *model_sleep(struct model *model, enum model_sleep sleep, int file);
 /* An actor's sleep is over: it lets go of what its call held. */
 void model_awake(struct model *model, unsigned actor);
+/* The same by a signal, and what the call does on its way out. Returns how many bytes it wrote. */
+int64_t model_interrupt(struct model *model, unsigned actor);
+/* Somebody who sleeps looks again. Returns true if the call comes back. */
+bool model_resume(struct model *model, unsigned actor);
 /* Lets everyone who was woken go on, until nobody is left who could. */
 void model_settle(struct model *model);
 /* Everyone who sleeps in waitpid or join of somebody who has ended. */
@@ -329,6 +387,10 @@ void model_return_value(struct model *model, int64_t ret);
 void model_return_error(struct model *model, int err);
 /* The same for an earlier call; returns what the caller may add to. */
 struct model_return *model_return_of(struct model *model, unsigned step, int64_t ret, int err);
+/* Binds the out slots of an earlier step. */
+void model_bind_fd(struct model *model, struct model_return *back, int number);
+/* The step fails and binds nothing. */
+void model_fail_open(struct model *model, int err);
 /* Binds the step's out slots. */
 void model_return_fds(struct model *model, int64_t ret, int first, int second);
 /* The step's actor, and the value of a plain argument. */
@@ -338,7 +400,49 @@ static inline int64_t model_arg(const struct model *model, unsigned arg)
     return model->step->args[arg];
 }
 
+/* --- call_fd.c --- */
+
+/* Opens one description and returns its number from the step. Returns the file, or MODEL_NONE. */
+int model_open_one(struct model *model, enum file_kind kind, bool nonblock, bool cloexec);
+/* close(2) by the step's actor. */
+void model_close_number(struct model *model, int number);
+
+/* --- call_epoll.c --- */
+
+/* The step's call waits with this mask of signals. */
+void model_mask_signals(struct model *model, int64_t mask);
+
+/* --- call_socket.c --- */
+
+/* A call that slept goes on. They return false if it has to sleep again. */
+bool model_resume_accept(struct model *model, struct model_actor *actor);
+bool model_resume_recv_fd(struct model *model, struct model_actor *actor);
+/* True if the executor refuses the step's send_fd: no Unix socket may be under way. */
+bool model_refuses_send_fd(struct model *model);
+/* --- call_cancel.c --- */
+
+/* True if the step's actor obeys a cancellation and ends instead of making its call. */
+bool model_obeys_cancel(struct model *model);
+/* The same for a call that is a cancellation point only if it sleeps, when it is about to. */
+bool model_obeys_in_sleep(struct model *model);
+
+/* --- call_signal.c --- */
+
+/* The signal that waited while a call blocked it is handled: the call of `step` has returned. */
+void model_deliver_late(struct model *model, unsigned actor, unsigned step);
+
 /* --- call_process.c --- */
+
+/* dup_fd: a table with the same descriptions under the same numbers. */
+int model_table_copy(struct model *model, int from);
+/* The step's actor has a table that nobody else has. */
+void model_unshare(struct model *model);
+/* A thread ends, and with the last one its process. */
+void model_end_thread(struct model *model, unsigned actor);
+/* All threads of a process end but one, which may be MODEL_NONE. */
+void model_end_threads(struct model *model, unsigned process, int but);
+/* Begins the process of actor `child`, a copy of the step's actor's. */
+void model_begin_process(struct model *model, unsigned child);
 
 void model_end_process(struct model *model, unsigned process, int status);
 /* The step `step` reaps a child if it has ended. Returns false if it has not. */

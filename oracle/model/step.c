@@ -48,6 +48,23 @@ void model_return_fds(struct model *model, int64_t ret, int first, int second)
     }
 }
 
+void model_bind_fd(struct model *model, struct model_return *back, int number)
+{
+    back->fds[0] = number;
+    model->slots[model->program->steps[back->step].outs[0]] = (int16_t)number;
+}
+
+void model_fail_open(struct model *model, int err)
+{
+    struct model_return *back = model_return_of(model, model->index, -1, err);
+    const struct op_info *op = &op_table[model->step->op];
+
+    for (unsigned i = 0; i < op->nouts; i++) {
+        back->fds[i] = -1;
+        model->slots[model->step->outs[i]] = -1;
+    }
+}
+
 void model_tape_init(struct model_tape *ret_tape)
 {
     memset(ret_tape, 0, sizeof(*ret_tape));
@@ -77,6 +94,8 @@ void model_step(struct model *model, unsigned index, struct model_tape *tape,
     ret_report->beyond = NULL;
     ret_report->wakeups = 0;
     ret_report->nreturns = 0;
+    ret_report->cancelled = 0;
+    ret_report->nhandled = 0;
     model->tape = tape;
     model->report = ret_report;
     model->index = index;
@@ -87,7 +106,10 @@ void model_step(struct model *model, unsigned index, struct model_tape *tape,
         ret_report->fate = MODEL_SKIPPED;
         return;
     }
-    calls[model->step->op](model);
+    model->current = model->step->actor;
+    if (!model_obeys_cancel(model))
+        calls[model->step->op](model);
+    model_drop_landed(model, 0);
     model_settle(model);
 }
 

@@ -9,8 +9,6 @@ enum {
     STREAM_PIECE = 3776 + 32768,
 };
 
-#define KEY_DATA (MASK_IN | (uint32_t)(EPOLLPRI | EPOLLRDBAND)) /* sock_def_readable */
-
 /* unix_writable; sk_wmem_alloc counts one more than what was sent. `more`: what is just being
  * freed still counts one. */
 static bool writable(const struct model *model, int file, uint32_t more)
@@ -86,6 +84,8 @@ static enum model_io read_unix(struct model *model, int file, struct model_trans
     struct model_file *state = &model->files[file];
     struct model_bytes bytes = {.length = 0};
 
+    unsigned landed = model->nlanded;
+
     if (transfer->count == 0)
         return IO_DONE;
     if (state->datagram)
@@ -104,19 +104,24 @@ static enum model_io read_unix(struct model *model, int file, struct model_trans
                              &bytes, &freed, &charge);
         if (freed)
             uncharge(model, state->peer, charge);
+        /* A read ends behind a message that carried a descriptor. */
+        if (model->nlanded > landed)
+            break;
     }
     transfer->digest = model_bytes_digest(&bytes);
     return IO_DONE;
 }
 
 /* Puts one message into the peer's queue. */
-static void deliver(struct model *model, int file, uint32_t length, bool one)
+static void deliver(struct model *model, int file, uint32_t length, bool one, int flight)
 {
     struct model_file *state = &model->files[file];
     uint32_t charge = model->facts->charge(state->datagram, length);
 
     state->charged += charge;
     model_queue_append(model, state->peer, length, one, true, charge);
+    if (flight > 0 && !MISTAKE(INFLIGHT_LOST))
+        model_queue_attach(model, state->peer, flight - 1);
     model_wake(model, state->peer, KEY_DATA, 1);
 }
 
@@ -140,7 +145,7 @@ static enum model_io write_stream(struct model *model, int file, struct model_tr
             return transfer->nonblock && transfer->done > 0 ? IO_DONE : IO_SLEEP;
         int64_t left = transfer->count - transfer->done;
         uint32_t piece = left < STREAM_PIECE ? (uint32_t)left : STREAM_PIECE;
-        deliver(model, file, piece, transfer->done == 0);
+        deliver(model, file, piece, transfer->done == 0 && !transfer->zeros, transfer->flight);
         transfer->done += piece;
         if (model_is_beyond(model))
             break;
@@ -160,9 +165,6 @@ static enum model_io write_datagram(struct model *model, int file, struct model_
 {
     struct model_file *state = &model->files[file];
 
-    /* Its peer was closed, and an earlier write has found that out: unix_peer is gone. */
-    if (state->peer_forgotten)
-        return fail(transfer, ENOTCONN);
     if ((uint64_t)transfer->count > model->facts->socket_buffer - 32)
         return fail(transfer, EMSGSIZE);
     if (state->error != 0)
@@ -171,6 +173,9 @@ static enum model_io write_datagram(struct model *model, int file, struct model_
         return fail(transfer, EPIPE);
     if (!room(model, file))
         return IO_SLEEP;
+    /* Its peer was closed, and an earlier write has found that out: unix_peer is gone. */
+    if (state->peer_forgotten)
+        return fail_sent(model, file, transfer, ENOTCONN);
     if (model->files[state->peer].released) {
         /* unix_dgram_disconnected: what the peer had sent is lost. */
         state->peer_forgotten = true;
@@ -179,7 +184,7 @@ static enum model_io write_datagram(struct model *model, int file, struct model_
     }
     if (model->files[state->peer].shutdown & SHUT_RECEIVE)
         return fail_sent(model, file, transfer, EPIPE);
-    deliver(model, file, (uint32_t)transfer->count, true);
+    deliver(model, file, (uint32_t)transfer->count, !transfer->zeros, transfer->flight);
     transfer->done = transfer->count;
     return IO_DONE;
 }
@@ -199,7 +204,7 @@ static void release_unix(struct model *model, int file)
 
     if (!other->released && !state->datagram) {
         other->shutdown = SHUT_BOTH;
-        if (state->units > 0 && !MISTAKE(NO_RESET))
+        if ((state->units > 0 && !MISTAKE(NO_RESET)) || state->embryo)
             other->error = ECONNRESET;
         model_wake(model, peer, 0, 0);
     }

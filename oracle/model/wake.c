@@ -8,6 +8,10 @@
 #include <assert.h>
 #include <sys/epoll.h>
 
+enum {
+    SIGNALS_OF_NOBODY = -1, /* queues of processes follow below */
+};
+
 int32_t model_place_front(struct model *model)
 {
     return --model->front;
@@ -35,28 +39,35 @@ static void wake_actor(struct model *model, unsigned index)
     actor->turn = (uint8_t)model->turns++;
 }
 
-static bool sleeps_on(const struct model_actor *actor, int file)
+/* The wait queue that a file's poll method names: its own, or that of whoever looks at a signalfd.
+ */
+static int queue_of(const struct model *model, int file, int process)
 {
-    return actor->queued && actor->file == file &&
-           (actor->sleep == SLEEP_POLL || actor->sleep == SLEEP_READ ||
-            actor->sleep == SLEEP_WRITE);
+    return model->files[file].kind == FILE_SIGNALFD ? SIGNALS_OF_NOBODY - 1 - process : file;
+}
+
+static bool sleeps_on(const struct model *model, const struct model_actor *actor, int queue)
+{
+    return actor->queued && actor->sleep != SLEEP_WAIT && actor->sleep != SLEEP_ACTOR &&
+           queue_of(model, actor->file, actor->process) == queue;
 }
 
 /* The entry that comes next behind `place`; false if there is none. */
-static bool next_entry(const struct model *model, int file, int32_t place, struct entry *ret_entry)
+static bool next_entry(const struct model *model, int queue, int32_t place, struct entry *ret_entry)
 {
     bool found = false;
 
     for (unsigned i = 0; i < model->nitems; i++) {
         const struct model_item *item = &model->items[i];
-        if (item->file != file || item->place <= place || (found && item->place > ret_entry->place))
+        if (queue_of(model, item->file, item->process) != queue || item->place <= place ||
+            (found && item->place > ret_entry->place))
             continue;
         *ret_entry = (struct entry){.place = item->place, .item = (int)i, .actor = MODEL_NONE};
         found = true;
     }
     for (unsigned i = 0; i < model->program->nactors; i++) {
         const struct model_actor *actor = &model->actors[i];
-        if (!sleeps_on(actor, file) || actor->place <= place ||
+        if (!sleeps_on(model, actor, queue) || actor->place <= place ||
             (found && actor->place > ret_entry->place))
             continue;
         *ret_entry = (struct entry){.place = actor->place, .item = MODEL_NONE, .actor = (int)i};
@@ -76,7 +87,7 @@ static bool wake_entry(struct model *model, const struct entry *entry, uint32_t 
     if (actor->sleep == SLEEP_POLL && key != 0 && (key & actor->mask) == 0)
         return false;
     wake_actor(model, (unsigned)entry->actor);
-    if (actor->sleep != SLEEP_POLL)
+    if (actor->sleep != SLEEP_POLL && model->files[actor->file].kind != FILE_SIGNALFD)
         actor->queued = false;
     return actor->exclusive;
 }
@@ -97,6 +108,22 @@ static void maybe_yield(struct model *model)
         model_settle(model);
 }
 
+static void wake_queue(struct model *model, int queue, uint32_t key, unsigned exclusive)
+{
+    struct entry entry = {.place = 0, .item = MODEL_NONE, .actor = MODEL_NONE};
+    int32_t place = INT32_MIN;
+
+    maybe_yield(model);
+    model->atomic++;
+    while (next_entry(model, queue, place, &entry)) {
+        place = entry.place;
+        if (wake_entry(model, &entry, key) && exclusive > 0 && --exclusive == 0 &&
+            !MISTAKE(EXCLUSIVE_ALL))
+            break;
+    }
+    model->atomic--;
+}
+
 static void hold_back(struct model *model, const struct model_wakeup *wakeup)
 {
     if (model->held->count == MODEL_WAKEUPS_MAX)
@@ -107,23 +134,18 @@ static void hold_back(struct model *model, const struct model_wakeup *wakeup)
 
 void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive)
 {
-    struct entry entry = {.place = 0, .item = MODEL_NONE, .actor = MODEL_NONE};
-    int32_t place = INT32_MIN;
+    const struct model_wakeup wakeup = {
+        .file = (int16_t)file, .exclusive = (uint16_t)exclusive, .key = key};
 
-    if (model->held) {
-        hold_back(model, &(struct model_wakeup){
-                             .file = (int16_t)file, .exclusive = (uint16_t)exclusive, .key = key});
-        return;
-    }
-    maybe_yield(model);
-    model->atomic++;
-    while (next_entry(model, file, place, &entry)) {
-        place = entry.place;
-        if (wake_entry(model, &entry, key) && exclusive > 0 && --exclusive == 0 &&
-            !MISTAKE(EXCLUSIVE_ALL))
-            break;
-    }
-    model->atomic--;
+    if (model->held)
+        hold_back(model, &wakeup);
+    else
+        wake_queue(model, file, key, exclusive);
+}
+
+void model_wake_signals(struct model *model, int process, uint32_t key, unsigned exclusive)
+{
+    wake_queue(model, SIGNALS_OF_NOBODY - 1 - process, key, exclusive);
 }
 
 static bool waits_on(const struct model_actor *actor, int instance)

@@ -190,12 +190,33 @@ static void test_last_thread(void **state)
     }
 }
 
+/* A waitpid that a cancellation ends, or that sleeps, has reaped nobody. */
+static void test_nothing_is_reaped(void **state)
+{
+    static const struct expected lines[] = {
+        {"main: t1 = pthread_create()", "0"},
+        {"t1: p1 = fork()", "0"},
+        {"t1: p2 = fork()", "0"},
+        {"p1: exit(7)", "ends"},
+        {"main: pthread_cancel(t1)", "0"},
+        {"t1: waitpid(p1, 0)", "ends"},
+        {"main: waitpid(p2, 0)", "blocks"},
+    };
+
+    (void)state;
+    const struct trace *trace = EXPECT(executor, lines);
+    assert_false(trace->processes[2].reaped);
+    assert_int_equal(trace->processes[2].status, 7);
+    assert_false(trace->processes[3].reaped);
+    assert_int_equal(trace->processes[3].state, PROCESS_ALIVE);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cancellation_points), cmocka_unit_test(test_sleepers_end),
         cmocka_unit_test(test_asynchronous),        cmocka_unit_test(test_fork_copies_it),
-        cmocka_unit_test(test_last_thread),
+        cmocka_unit_test(test_last_thread),         cmocka_unit_test(test_nothing_is_reaped),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -236,7 +236,8 @@ static void test_every_operation_is_here(void **state)
                 trace->steps[s].state == STEP_DONE || trace->steps[s].state == STEP_DIED;
     }
     for (unsigned op = 0; op < OPS; op++) {
-        if (!seen[op])
+        /* Those that the generator does not draw are the matter of test_alphabet.c. */
+        if (!seen[op] && op_table[op].weight > 0)
             fail_msg("no case runs %s", op_table[op].text);
     }
     executor_stop(executor);

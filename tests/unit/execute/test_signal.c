@@ -190,6 +190,22 @@ static void test_stuck_handler(void **state)
     executor_stop(stuck);
 }
 
+/* A child is born inside its parent's fork: it has no step of its own that it could leave. */
+static void test_longjmp_in_a_new_child(void **state)
+{
+    static const struct expected lines[] = {
+        {"main: sigaction(LONGJMP)", "0"},
+        {"main: p1 = fork()", "0"},
+        {"main: tgkill(p1)", "0, handled in 3: 0 0"},
+        {"p1: v0 = eventfd(0, 0)", "3"},
+        {"main: v1 = eventfd(0, 0)", "3"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < REPETITIONS; i++)
+        EXPECT(executor, lines);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -198,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_other_calls_are_interrupted),
         cmocka_unit_test(test_blocked_by_pwait),
         cmocka_unit_test(test_longjmp),
+        cmocka_unit_test(test_longjmp_in_a_new_child),
         cmocka_unit_test(test_processes),
         cmocka_unit_test(test_stuck_handler),
     };

@@ -112,12 +112,57 @@ static void test_main_parts(void **state)
     }
 }
 
+/* The steps of main make one order: who is born at its end has the table that main has then. */
+static void test_born_behind(void **state)
+{
+    static const struct expected lines[] = {
+        {"main: e0 = epoll_create1(0)", "3"},
+        {"main: unshare(CLONE_FILES)", "0"}, /* nobody else has the table: it stays the same */
+        {"main: v0 = eventfd(1, 0)", "4"},
+        {"main: t1 = pthread_create()", "0"},
+        {"main: unshare(CLONE_FILES)", "0"},
+        {"main: v1 = eventfd(1, 0)", "5"},
+        {"main: t2 = pthread_create()", "0"},
+        {"t2: epoll_ctl(e0, EPOLL_CTL_ADD, v1, EPOLLIN)", "0"},
+        {"t1: epoll_wait(e0, 8, 0)", "1: 1@8"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < REPETITIONS; i++) {
+        const char *text = trace_text(EXPECT(executor, lines));
+        assert_non_null(strstr(text, "list after 9, process 1, 3: 5:19@8\n"));
+        assert_non_null(strstr(text, "fd 5 of process 0: [eventfd]"));
+        assert_non_null(strstr(text, "fd 4 of process 1: [eventfd]"));
+        assert_null(strstr(text, "fd 5 of process 1:"));
+        assert_null(strstr(text, "of process 2:"));
+    }
+}
+
+/* What is left of a process is known by its main actor, with the table of who called execve. */
+static void test_exec_keeps_the_table(void **state)
+{
+    static const struct expected lines[] = {
+        {"main: v0 = eventfd(1, 0)", "3"},
+        {"main: t1 = pthread_create()", "0"},
+        {"t1: unshare(CLONE_FILES)", "0"},
+        {"t1: v1 = eventfd(1, 0)", "4"},
+        {"t1: execve(\"/proc/thread-self/exe\")", "0"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < REPETITIONS; i++) {
+        const char *text = trace_text(EXPECT(executor, lines));
+        assert_non_null(strstr(text, "fd 4 of process 0: [eventfd]"));
+        assert_null(strstr(text, "of process 1:"));
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables_part),
-        cmocka_unit_test(test_end_closes),
-        cmocka_unit_test(test_main_parts),
+        cmocka_unit_test(test_tables_part),          cmocka_unit_test(test_end_closes),
+        cmocka_unit_test(test_main_parts),           cmocka_unit_test(test_born_behind),
+        cmocka_unit_test(test_exec_keeps_the_table),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -386,6 +386,71 @@ static void test_landing_later_is_no_reuse(void **state)
     scene_conclude(scene, "wakeup-lost/A1/wait-add");
 }
 
+/* A thread that sleeps on the target keeps the file, and with it the registration that the DEL was
+ * to end. */
+static void test_b14_sleeper_pins_the_target(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: t1 = pthread_create()\n"
+                                              "t1: poll(r0, POLLPRI, -1)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"
+                                              "main: close(r0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_sleeps(scene, ON_BOTH, 5);
+    scene_defers(scene, 6, 8);
+    scene_returns(scene, ON_SUBJECT, 8, -1, EBADF);
+    scene_conclude(scene, "errno-phantom/B14/poll-del-close-wait");
+}
+
+/* Pinned under an ADD, the registration is one that natively lives (B4). */
+static void test_b4_sleeper_pins_the_target(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: t1 = pthread_create()\n"
+                                              "t1: poll(r0, POLLPRI, -1)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: close(r0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_sleeps(scene, ON_BOTH, 4);
+    scene_defers(scene, 5, 7);
+    scene_returns(scene, ON_SUBJECT, 7, -1, EBADF);
+    scene_conclude(scene, "errno-phantom/B4/poll-add-close-wait");
+}
+
+/* Counter-case: it sleeps on another file (B1). */
+static void test_b14_needs_the_target(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: t1 = pthread_create()\n"
+                                              "t1: poll(w0, POLLPRI, -1)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"
+                                              "main: close(r0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_sleeps(scene, ON_BOTH, 5);
+    scene_defers(scene, 6, 8);
+    scene_returns(scene, ON_SUBJECT, 8, -1, EBADF);
+    scene_conclude(scene, "errno-phantom/B1/del-close-wait");
+}
+
+/* Counter-case: the sleeper has come back before the operation is due (B1). */
+static void test_b14_needs_a_sleeper(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: t1 = pthread_create()\n"
+                                              "t1: poll(r0, POLLIN, -1)\n"
+                                              "main: write(w0, 1)\n"
+                                              "main: epoll_ctl(e0, EPOLL_CTL_DEL, r0, 0)\n"
+                                              "main: close(r0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_wakes(scene, ON_BOTH, 5, 6);
+    scene_defers(scene, 7, 9);
+    scene_returns(scene, ON_SUBJECT, 9, -1, EBADF);
+    scene_conclude(scene, "errno-phantom/B1/del-close-wait");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +478,10 @@ int main(void)
         cmocka_unit_test(test_b6_del_lands_in_another_instance),
         cmocka_unit_test(test_b8_other_thread_closes_the_epfd),
         cmocka_unit_test(test_landing_later_is_no_reuse),
+        cmocka_unit_test(test_b14_sleeper_pins_the_target),
+        cmocka_unit_test(test_b4_sleeper_pins_the_target),
+        cmocka_unit_test(test_b14_needs_the_target),
+        cmocka_unit_test(test_b14_needs_a_sleeper),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,8 +180,8 @@ static void test_f1_needs_a_fork_of_its_own_process(void **state)
     scene_conclude(scene, "readiness-missing/A10/add-wait");
 }
 
-/* The end of a process closes its numbers, but it is no door: the other process misses what it
- * never did. */
+/* The end of a process closes its numbers, but it is no door (B): the other process misses what the
+ * first never did (F6). */
 static void test_exit_is_no_door(void **state)
 {
     (void)state;
@@ -191,6 +191,33 @@ static void test_exit_is_no_door(void **state)
                                               "main: epoll_wait(e0, 8, 0)\n");
     scene_defers(scene, 5, LATER);
     scene_event(scene, ON_NATIVE, 7, EPOLLIN, 5);
+    scene_conclude(scene, "process/F6/add-_exit-wait");
+}
+
+/* Counter-case: it is another child that ends. The one with the operation lives (A10). */
+static void test_f6_needs_the_owners_end(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: p1 = fork()\n"
+                                              "main: p2 = fork()\n"
+                                              "p1: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "p2: _exit(0)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 6, LATER);
+    scene_event(scene, ON_NATIVE, 8, EPOLLIN, 6);
+    scene_conclude(scene, "readiness-missing/A10/add-wait");
+}
+
+/* Counter-case: its end comes after the look. */
+static void test_f6_needs_the_end_before_the_look(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_PIPE "main: p1 = fork()\n"
+                                              "p1: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                              "main: epoll_wait(e0, 8, 0)\n"
+                                              "p1: _exit(0)\n");
+    scene_defers(scene, 5, LATER);
+    scene_event(scene, ON_NATIVE, 6, EPOLLIN, 5);
     scene_conclude(scene, "readiness-missing/A10/add-wait");
 }
 
@@ -300,6 +327,8 @@ int main(void)
         cmocka_unit_test(test_f1_add_and_mod_done_twice),
         cmocka_unit_test(test_f1_needs_a_fork_of_its_own_process),
         cmocka_unit_test(test_exit_is_no_door),
+        cmocka_unit_test(test_f6_needs_the_owners_end),
+        cmocka_unit_test(test_f6_needs_the_end_before_the_look),
         cmocka_unit_test(test_skipped_exit_ends_nothing),
         cmocka_unit_test(test_f1_copy_lands_elsewhere),
         cmocka_unit_test(test_f1_copy_undoes_the_childs_del),

@@ -325,6 +325,49 @@ static void test_a7_nested_by_a_duplicate(void **state)
     scene_conclude(scene, "readiness-missing/A7/add-wait");
 }
 
+/* The owner of the ADD sleeps in a read when the other thread looks: nobody will ever flush. */
+static void test_a2_owner_sleeps(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_THREAD "main: r1, w1 = pipe2(0)\n"
+                                                "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                                "main: read(r1, 1)\n"
+                                                "t1: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 6, LATER);
+    scene_sleeps(scene, ON_BOTH, 7);
+    scene_event(scene, ON_NATIVE, 8, EPOLLIN, 6);
+    scene_conclude(scene, "readiness-missing/A2/add-read-wait");
+}
+
+/* Counter-case: it slept, but is awake when the other thread looks (A1). */
+static void test_a2_needs_a_sleeper(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_THREAD "main: r1, w1 = pipe2(0)\n"
+                                                "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                                "main: read(r1, 1)\n"
+                                                "t1: write(w1, 1)\n"
+                                                "t1: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 6, LATER);
+    scene_wakes(scene, ON_BOTH, 7, 8);
+    scene_event(scene, ON_NATIVE, 9, EPOLLIN, 6);
+    scene_conclude(scene, "readiness-missing/A1/add-wait");
+}
+
+/* Counter-case: it sleeps in a wait, where a layer could have flushed (A1). */
+static void test_a2_needs_a_call_without_flush(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_new(OPEN_THREAD "main: e1 = epoll_create1(0)\n"
+                                                "main: epoll_ctl(e0, EPOLL_CTL_ADD, r0, EPOLLIN)\n"
+                                                "main: epoll_wait(e1, 8, -1)\n"
+                                                "t1: epoll_wait(e0, 8, 0)\n");
+    scene_defers(scene, 6, LATER);
+    scene_sleeps(scene, ON_BOTH, 7);
+    scene_event(scene, ON_NATIVE, 8, EPOLLIN, 6);
+    scene_conclude(scene, "readiness-missing/A1/add-wait");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +394,9 @@ int main(void)
         cmocka_unit_test(test_a7_ctl_by_another_number),
         cmocka_unit_test(test_woken_to_an_error),
         cmocka_unit_test(test_a7_nested_by_a_duplicate),
+        cmocka_unit_test(test_a2_owner_sleeps),
+        cmocka_unit_test(test_a2_needs_a_sleeper),
+        cmocka_unit_test(test_a2_needs_a_call_without_flush),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

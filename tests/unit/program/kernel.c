@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -14,11 +15,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,6 +77,32 @@ static int run_fclose(int number)
     return file ? fclose(file) : -1;
 }
 
+/* The streams of this process by number; one whose number was closed by another door is kept until
+ * the next of that number. */
+static DIR *streams[PROGRAM_FD_LIMIT];
+
+static int run_opendir(void)
+{
+    DIR *stream = opendir("/");
+
+    if (!stream)
+        return -1;
+    streams[dirfd(stream)] = stream;
+    return dirfd(stream);
+}
+
+static int run_closedir(int number)
+{
+    DIR *stream = number >= 0 && number < PROGRAM_FD_LIMIT ? streams[number] : NULL;
+
+    if (!stream) {
+        errno = EINVAL;
+        return -1;
+    }
+    streams[number] = NULL;
+    return closedir(stream);
+}
+
 static int run_close(const struct kernel *kernel, const struct step *step)
 {
     switch (step->op) {
@@ -80,6 +111,13 @@ static int run_close(const struct kernel *kernel, const struct step *step)
     case OP_CLOSE_RANGE:
         return close_range((unsigned)number_of(kernel, step, 0),
                            (unsigned)number_of(kernel, step, 1), (int)step->args[2]);
+    case OP_CLOSEFROM:
+        closefrom(number_of(kernel, step, 0));
+        return 0;
+    case OP_CLOSEDIR:
+        return run_closedir(number_of(kernel, step, 0));
+    case OP_INLINE_CLOSE:
+        return (int)syscall(SYS_close, number_of(kernel, step, 0));
     case OP_FCLOSE:
         return run_fclose(number_of(kernel, step, 0));
     default:
@@ -99,11 +137,94 @@ static int run_dup(const struct kernel *kernel, const struct step *step)
     case OP_DUP3:
         return dup3(from, number_of(kernel, step, 1), (int)step->args[2]);
     default:
-        return fcntl(from, F_DUPFD, (int)step->args[2]);
+        return fcntl(from, (int)step->args[1], (int)step->args[2]);
     }
 }
 
-static int run_open(const struct step *step, int fds[PROGRAM_OUTS_MAX])
+static int run_listen(const struct step *step)
+{
+    struct sockaddr_in inet = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    bool is_unix = step->args[0] == AF_UNIX;
+    int fd = socket((int)step->args[0], SOCK_STREAM | (int)step->args[1], 0);
+
+    if (fd < 0)
+        return -1;
+    assert_int_equal(is_unix ? bind(fd, (struct sockaddr *)&local, sizeof(sa_family_t))
+                             : bind(fd, (struct sockaddr *)&inet, sizeof(inet)),
+                     0);
+    assert_int_equal(listen(fd, 128), 0);
+    return fd;
+}
+
+static int run_connect(int listener, int flags)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+
+    if (getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0)
+        return -1;
+    errno = EINVAL;
+    if (!listens || getsockname(listener, (struct sockaddr *)&address, &length) != 0)
+        return -1;
+    int fd = socket(address.ss_family, SOCK_STREAM | (flags & SOCK_CLOEXEC), 0);
+    if (fd < 0)
+        return -1;
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+    return fd;
+}
+
+static bool is_unix_socket(int fd)
+{
+    int domain = 0;
+    socklen_t size = sizeof(domain);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+static int run_send_fd(int over, int fd)
+{
+    char room[CMSG_SPACE(sizeof(int))] = {0};
+    char byte = 0;
+    struct iovec piece = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+    if (is_unix_socket(fd)) {
+        errno = EINVAL;
+        return -1;
+    }
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+    return (int)sendmsg(over, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static int run_recv_fd(int from, int flags)
+{
+    char room[CMSG_SPACE(sizeof(int))];
+    char byte;
+    struct iovec piece = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
+    ssize_t got = recvmsg(from, &message, flags | MSG_DONTWAIT);
+    int fd = -1;
+
+    if (got < 0)
+        return -1;
+    if (CMSG_FIRSTHDR(&message))
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+    else
+        errno = message.msg_flags & MSG_CTRUNC ? EMFILE : got == 0 ? ENODATA : ENOMSG;
+    return fd;
+}
+
+static int run_open(const struct kernel *kernel, const struct step *step, int fds[PROGRAM_OUTS_MAX])
 {
     switch (step->op) {
     case OP_EPOLL_CREATE:
@@ -119,6 +240,20 @@ static int run_open(const struct step *step, int fds[PROGRAM_OUTS_MAX])
     case OP_OPEN:
         return open(step->args[0] == PATH_NULL ? "/dev/null" : "/proc/self/exe",
                     (int)step->args[1]);
+    case OP_LISTEN:
+        return run_listen(step);
+    case OP_CONNECT:
+        return run_connect(number_of(kernel, step, 0), (int)step->args[1]);
+    case OP_ACCEPT4:
+        return accept4(number_of(kernel, step, 0), NULL, NULL, (int)step->args[1]);
+    case OP_TIMERFD_CREATE:
+        return timerfd_create((clockid_t)step->args[0], (int)step->args[1]);
+    case OP_SIGNALFD:
+        return signalfd(-1, &(sigset_t){0}, (int)step->args[0]);
+    case OP_INOTIFY_INIT1:
+        return inotify_init1((int)step->args[0]);
+    case OP_OPENDIR:
+        return run_opendir();
     default:
         return memfd_create("epdiff", (unsigned)step->args[0]);
     }
@@ -138,6 +273,37 @@ static int run_wait(const struct kernel *kernel, const struct step *step)
     return epoll_wait(instance, events, (int)step->args[1], 0);
 }
 
+static int run_setrlimit(const struct step *step)
+{
+    const struct rlimit limit = {(rlim_t)step->args[1], PROGRAM_FD_LIMIT};
+    return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Reads and writes are those of sockets: what others hand out is no matter of the world. */
+static int run_other(const struct kernel *kernel, const struct step *step,
+                     int fds[PROGRAM_OUTS_MAX])
+{
+    static char bytes[PROGRAM_IO_MAX];
+    int number = number_of(kernel, step, 0);
+
+    switch (step->op) {
+    case OP_SEND_FD:
+        return run_send_fd(number, number_of(kernel, step, 1));
+    case OP_RECV_FD:
+        return fds[0] = run_recv_fd(number, (int)step->args[1]);
+    case OP_FCNTL_SETFD:
+        return fcntl(number, F_SETFD, (int)step->args[1]);
+    case OP_SETRLIMIT:
+        return run_setrlimit(step);
+    case OP_READ:
+        return (int)recv(number, bytes, (size_t)step->args[1], MSG_DONTWAIT);
+    case OP_WRITE:
+        return (int)send(number, bytes, (size_t)step->args[1], MSG_DONTWAIT | MSG_NOSIGNAL);
+    default:
+        return 0;
+    }
+}
+
 static void run_step(struct kernel *kernel, const struct step *step)
 {
     const struct op_info *op = &op_table[step->op];
@@ -147,14 +313,17 @@ static void run_step(struct kernel *kernel, const struct step *step)
     errno = 0;
     if (op->effect == EFFECT_CTL)
         ret = run_ctl(kernel, step);
-    else if (op->effect == EFFECT_CLOSE || op->effect == EFFECT_CLOSE_RANGE)
+    else if (op->effect == EFFECT_CLOSE || op->effect == EFFECT_CLOSE_RANGE ||
+             op->effect == EFFECT_CLOSE_FROM)
         ret = run_close(kernel, step);
     else if (op->effect == EFFECT_DUP || op->effect == EFFECT_DUP_OVER)
         ret = outcome.fds[0] = run_dup(kernel, step);
     else if (op->effect == EFFECT_OPEN)
-        ret = run_open(step, outcome.fds);
+        ret = run_open(kernel, step, outcome.fds);
     else if (op->effect == EFFECT_WAIT)
         ret = run_wait(kernel, step);
+    else
+        ret = run_other(kernel, step, outcome.fds);
     outcome.ret = ret;
     outcome.err = ret < 0 ? errno : 0;
     if (op->effect == EFFECT_OPEN && op->nouts == 1)

@@ -238,7 +238,7 @@ static void values_out_of_range(void **state)
         {GOOD "main: syscall(57, r0)", 4, 15,
          "an argument is not in its vocabulary, expected SYS_close"},
         {GOOD "main: fcntl(r0, 1, 0)", 4, 17,
-         "an argument is not in its vocabulary, expected F_DUPFD"},
+         "an argument is not in its vocabulary, expected F_DUPFD or F_DUPFD_CLOEXEC"},
         {GOOD "main: epoll_pwait2(e0, 8, -4, NULL)", 4, 27,
          "a timespec is out of range, expected milliseconds, NULL for ever, BADTS (a second of 2e9 "
          "ns) or BADPTR"},

@@ -63,9 +63,11 @@ static void results_of_operations_are_consistent(void **state)
         OP_OK(op, binds_actor == (op_starts_process(op) || op->effect == EFFECT_THREAD));
         OP_OK(op, !binds_actor || op->nouts == 1);
         OP_OK(op, (op->effect == EFFECT_OPEN || op->effect == EFFECT_DUP ||
-                   op->effect == EFFECT_DUP_OVER || binds_actor) == (op->nouts > 0));
+                   op->effect == EFFECT_DUP_OVER || op->effect == EFFECT_RECV_FD || binds_actor) ==
+                      (op->nouts > 0));
         for (unsigned out = 0; out < op->nouts; out++) {
-            bool dup = op->effect == EFFECT_DUP || op->effect == EFFECT_DUP_OVER;
+            bool dup = op->effect == EFFECT_DUP || op->effect == EFFECT_DUP_OVER ||
+                       op->effect == EFFECT_RECV_FD;
             OP_OK(op, islower((unsigned char)op->outs[out].letter));
             OP_OK(op, op->outs[out].kind > FILE_NONE && op->outs[out].kind < FILE_KINDS);
             OP_OK(op, dup == (op->outs[out].kind == FILE_SAME));
@@ -85,7 +87,7 @@ static void blocking_is_consistent(void **state)
         /* /proc/PID/task/TID/syscall says -1 for a thread outside every system call. */
         OP_OK(op, !op_sleeps_in(op, -1));
         if (op->block == BLOCK_TIMEOUT)
-            OP_OK(op, kind == ARG_TIMEOUT || kind == ARG_TIMESPEC);
+            OP_OK(op, kind == ARG_TIMEOUT || kind == ARG_TIMESPEC || kind == ARG_POLL_TIMESPEC);
         else if (op->block == BLOCK_OPTION)
             OP_OK(op, kind == ARG_WAIT_OPTIONS);
         else
@@ -120,12 +122,15 @@ static void effects_find_their_descriptors(void **state)
         }
         OP_OK(op, (op_fd_arg(op) >= 0) == (fds > 0));
         OP_OK(op, actors == (op->effect == EFFECT_WAITPID || op->effect == EFFECT_JOIN ||
-                             op->effect == EFFECT_CANCEL || op->effect == EFFECT_SIGNAL));
+                             op->effect == EFFECT_CANCEL || op->effect == EFFECT_SIGNAL ||
+                             op->effect == EFFECT_RAISE));
         if (op->effect == EFFECT_CLOSE)
             OP_OK(op, fds == 1);
         if (op->effect == EFFECT_WAIT || op->effect == EFFECT_CTL)
             OP_OK(op, op->args[0] == ARG_EPFD);
-        if (op->effect == EFFECT_IO || op->effect == EFFECT_POLL || op->effect == EFFECT_DUP)
+        if (op->effect == EFFECT_IO || op->effect == EFFECT_POLL || op->effect == EFFECT_DUP ||
+            op->effect == EFFECT_SEND_FD || op->effect == EFFECT_RECV_FD ||
+            op->effect == EFFECT_SETFD || op->effect == EFFECT_CLOSE_FROM)
             OP_OK(op, op_fd_arg(op) == 0);
         if (op->effect == EFFECT_DUP_OVER || op->effect == EFFECT_CLOSE_RANGE)
             OP_OK(op, op->args[0] == ARG_FD && op->args[1] == ARG_FD);
@@ -195,6 +200,12 @@ static void steps_that_may_block(void **state)
         "main: epoll_pwait2(3, 8, NULL, NULL)",
         "main: poll(3, POLLIN, -1)",
         "main: select(3, -1)",
+        "main: ppoll(3, POLLIN, NULL, NULL)",
+        "main: pselect(3, NULL, NULL)",
+        "main: accept4(3, 0)",
+        "main: send(3, 8, 0)",
+        "main: send_fd(3, 4)",
+        "main: recv_fd(3, 0)",
         "main: read(3, 8)",
         "main: write(3, 8)",
         "main: fork()\nmain: waitpid(p1, 0)",
@@ -208,6 +219,8 @@ static void steps_that_may_block(void **state)
         "main: epoll_pwait2(3, 8, BADPTR, NULL)",
         "main: close(3)",
         "main: select(3, 0)",
+        "main: ppoll(3, POLLIN, 0, NULL)",
+        "main: pselect(3, BADTS, NULL)",
         "main: fork()\nmain: waitpid(p1, WNOHANG)",
     };
 

@@ -10,15 +10,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* How often the kernel said what. Trials that never meet an errno prove nothing about it. */
 static unsigned errno_seen[BESIDE_ERRNO_MAX];
+/* How often an operation did its work. */
+static unsigned done[OPS];
 
 struct maker {
     uint64_t state;
     struct program program;
     bool ended[PROGRAM_ACTORS_MAX];
     bool with_forks;
+    bool wide;   /* also connections, descriptors in flight, streams and limits */
     bool nested; /* mostly epoll instances that watch each other */
 };
 
@@ -32,6 +36,15 @@ static const enum op_id descriptor_ops[] = {
     OP_FORK,          OP_EXIT,
 };
 
+static const enum op_id wide_ops[] = {
+    OP_LISTEN,      OP_LISTEN,         OP_CONNECT,     OP_CONNECT,       OP_CONNECT,
+    OP_ACCEPT4,     OP_ACCEPT4,        OP_ACCEPT4,     OP_SEND_FD,       OP_SEND_FD,
+    OP_SEND_FD,     OP_SEND_FD,        OP_RECV_FD,     OP_RECV_FD,       OP_RECV_FD,
+    OP_RECV_FD,     OP_WRITE,          OP_READ,        OP_WRITE,         OP_SOCKETPAIR,
+    OP_SOCKETPAIR,  OP_TIMERFD_CREATE, OP_SIGNALFD,    OP_INOTIFY_INIT1, OP_OPENDIR,
+    OP_OPENDIR,     OP_CLOSEDIR,       OP_CLOSEDIR,    OP_CLOSEFROM,     OP_SETRLIMIT,
+    OP_FCNTL_SETFD, OP_FCNTL_SETFD,    OP_INLINE_CLOSE};
+
 /* Numbers at the edges of the table, beside those that the byte decoder uses. */
 static int64_t odd_number(struct maker *maker)
 {
@@ -39,10 +52,28 @@ static int64_t odd_number(struct maker *maker)
     return numbers[random_below(&maker->state, sizeof(numbers) / sizeof(numbers[0]))];
 }
 
+/* True if an operation mostly means a slot of this letter. */
+static bool wants_slot(const struct maker *maker, enum op_id op, unsigned arg, char letter)
+{
+    switch (op) {
+    case OP_SEND_FD:
+    case OP_RECV_FD:
+    case OP_READ:
+    case OP_WRITE:
+        return arg > 0 || letter == 's' || letter == 'c';
+    case OP_CONNECT:
+    case OP_ACCEPT4:
+        return letter == 'l';
+    case OP_CLOSEDIR:
+        return letter == 'o';
+    default:
+        return letter == 'e' || !(op_table[op].args[arg] == ARG_EPFD || maker->nested);
+    }
+}
+
 static void choose_fd(struct maker *maker, struct step *step, unsigned arg, unsigned nslots)
 {
     const struct program *program = &maker->program;
-    bool instance = op_table[step->op].args[arg] == ARG_EPFD || maker->nested;
 
     if (nslots == 0 || random_below(&maker->state, 16) == 0) {
         step->tags[arg] = TAG_INT;
@@ -55,7 +86,7 @@ static void choose_fd(struct maker *maker, struct step *step, unsigned arg, unsi
     for (unsigned tries = 0; tries < 8; tries++) {
         unsigned slot = nslots - 1 - random_below(&maker->state, nslots < 12 ? nslots : 12);
         step->args[arg] = slot;
-        if (!instance || program->slots[slot].name[0] == 'e')
+        if (wants_slot(maker, step->op, arg, program->slots[slot].name[0]))
             return;
     }
 }
@@ -73,6 +104,11 @@ static void choose_args(struct maker *maker, struct step *step, unsigned nslots)
             continue;
         }
         step->args[i] = info->values[random_below(&maker->state, info->nvalues)];
+        /* Nothing here may sleep. */
+        if (op->args[i] == ARG_SOCKET_FLAGS || (maker->wide && op->args[i] == ARG_SOCKET_TYPE))
+            step->args[i] |= SOCK_NONBLOCK;
+        if (op->args[i] == ARG_LIMIT && random_below(&maker->state, 2) == 0)
+            step->args[i] = PROGRAM_FD_LIMIT;
         /* Slots are too few to fill the table from below: EMFILE needs high minimums. */
         if (op->args[i] == ARG_MIN_FD && random_below(&maker->state, 2) == 0)
             step->args[i] = odd_minimums[random_below(&maker->state, 6)];
@@ -81,7 +117,9 @@ static void choose_args(struct maker *maker, struct step *step, unsigned nslots)
         /* Odd flags of open and memfd_create mean another kind of file, so those stay plain. */
         if (op->args[i] == ARG_PIPE_FLAGS || op->args[i] == ARG_EPOLL_FLAGS ||
             op->args[i] == ARG_SOCKET_TYPE || op->args[i] == ARG_EVENTFD_FLAGS ||
-            op->args[i] == ARG_DUP3_FLAGS || op->args[i] == ARG_CLOSE_RANGE_FLAGS)
+            op->args[i] == ARG_TIMERFD_FLAGS || op->args[i] == ARG_SIGNALFD_FLAGS ||
+            op->args[i] == ARG_INOTIFY_FLAGS || op->args[i] == ARG_DUP3_FLAGS ||
+            op->args[i] == ARG_CLOSE_RANGE_FLAGS)
             step->args[i] = odd_flags[random_below(&maker->state, 8)];
     }
 }
@@ -94,6 +132,8 @@ static enum op_id choose_op(struct maker *maker)
 
     if (maker->nested && random_below(&maker->state, 8) != 0)
         return nested_ops[random_below(&maker->state, 6)];
+    if (maker->wide && random_below(&maker->state, 2) == 0)
+        return wide_ops[random_below(&maker->state, sizeof(wide_ops) / sizeof(wide_ops[0]))];
     return descriptor_ops[random_below(&maker->state, count)];
 }
 
@@ -123,7 +163,8 @@ static void make_program(struct maker *maker, unsigned nsteps)
 static void count_errno(const struct world *world, unsigned step,
                         const struct world_outcome *outcome, void *context)
 {
-    (void)world, (void)step, (void)context;
+    (void)context;
+    done[world->program->steps[step].op] += outcome->ret >= 0;
     unsigned err = outcome->ret < 0 ? (unsigned)outcome->err : 0;
     errno_seen[err < BESIDE_ERRNO_MAX ? err : 0]++;
 }
@@ -155,11 +196,28 @@ static void nested_instances(void **state)
     run_random_programs(TRIALS(1000), (struct maker){.state = 3, .nested = true});
 }
 
-/* Comes last: what the trials above have met. */
+/* What is in flight lives without a number; what a message or a connection gets is the lowest. */
+static void connections_and_flights(void **state)
+{
+    (void)state;
+    run_random_programs(TRIALS(1500), (struct maker){.state = 4, .wide = true});
+    run_random_programs(TRIALS(500), (struct maker){.state = 5, .wide = true, .with_forks = true});
+}
+
+/* These come last: what the trials above have met. */
+static void every_operation_was_done(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < sizeof(wide_ops) / sizeof(wide_ops[0]); i++) {
+        if (done[wide_ops[i]] < TRIALS(50))
+            fail_msg("%s was done %u times only", op_table[wide_ops[i]].text, done[wide_ops[i]]);
+    }
+}
+
 static void every_errno_was_met(void **state)
 {
-    static const int errnos[] = {0,      EBADF,  EEXIST, EFAULT,  EINVAL,         ELOOP,
-                                 EMFILE, ENOENT, EPERM,  ETXTBSY, ESOCKTNOSUPPORT};
+    static const int errnos[] = {0,      EBADF, EEXIST,  EFAULT,          EINVAL,   ELOOP,  EMFILE,
+                                 ENOENT, EPERM, ETXTBSY, ESOCKTNOSUPPORT, ENOTSOCK, ENOMSG, EAGAIN};
     (void)state;
     for (unsigned i = 0; i < sizeof(errnos) / sizeof(errnos[0]); i++) {
         bool may_lack = errnos[i] == ETXTBSY && errno_seen[EACCES] > 0;
@@ -174,6 +232,8 @@ int main(void)
         cmocka_unit_test_teardown(single_process, kernel_teardown),
         cmocka_unit_test_teardown(several_processes, kernel_teardown),
         cmocka_unit_test_teardown(nested_instances, kernel_teardown),
+        cmocka_unit_test_teardown(connections_and_flights, kernel_teardown),
+        cmocka_unit_test(every_operation_was_done),
         cmocka_unit_test(every_errno_was_met),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
