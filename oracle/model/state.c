@@ -283,6 +283,7 @@ void model_normalize(struct model *model)
     rank_items(model);
     model->tape = NULL;
     model->report = NULL;
+    model->held = NULL;
     model->step = NULL;
     model->index = 0;
     model->atomic = 0;

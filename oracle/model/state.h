@@ -28,6 +28,7 @@ enum {
     MODEL_TABLES_MAX = PROGRAM_ACTORS_MAX,
     MODEL_PAGE = 4096,
     MODEL_MEMFD_MAX = 1 << 20, /* RLIMIT_FSIZE of the processes that run a program, bytes */
+    MODEL_WAKEUPS_MAX = 4,     /* that one call makes which holds them back */
     MODEL_NESTS_MAX = 4,       /* EP_MAX_NESTS of fs/eventpoll.c */
     MODEL_TABLE_SURE = 64, /* NR_OPEN_DEFAULT: numbers that every descriptor table has room for */
     MODEL_NONE = -1,
@@ -197,11 +198,25 @@ struct model_process {
     int16_t status;
 };
 
+/* A wakeup of a file's wait queue: what model_wake is told. */
+struct model_wakeup {
+    int16_t file;
+    uint16_t exclusive;
+    uint32_t key;
+};
+
+/* Wakeups that are made later, for calls that other calls overlap. */
+struct model_wakeups {
+    uint32_t count;
+    struct model_wakeup wakeups[MODEL_WAKEUPS_MAX];
+};
+
 struct model {
     const struct program *program;
     const struct model_facts *facts;
     struct model_tape *tape;     /* of the step in progress */
     struct model_report *report; /* of the step in progress */
+    struct model_wakeups *held;  /* where wakeups go instead of being made; NULL: they are */
     const struct step *step;     /* in progress */
     unsigned index;              /* its number, from 0 */
     unsigned atomic;             /* > 0: nobody can run in between */
@@ -342,8 +357,8 @@ int model_watch(struct model *model, int instance, int file, uint16_t mask);
 
 /* --- wake.c --- */
 
-/* wake_up_poll of a file's wait queue. `key` 0: no key. `exclusive`: how many exclusive entries are
- * woken, 0 all. */
+/* wake_up_poll of a file's wait queue, or a note of it in `held`. `key` 0: no key. `exclusive`: how
+ * many exclusive entries are woken, 0 all. */
 void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive);
 /* The same for everyone who looks at a signalfd in `process`: sighand->signalfd_wqh. */
 void model_wake_signals(struct model *model, int process, uint32_t key, unsigned exclusive);

@@ -126,9 +126,23 @@ static void wake_queue(struct model *model, int queue, uint32_t key, unsigned ex
     model->atomic--;
 }
 
+static void hold_back(struct model *model, const struct model_wakeup *wakeup)
+{
+    if (model->held->count == MODEL_WAKEUPS_MAX)
+        model_beyond(model, "a call that makes more wakeups than the model can hold back");
+    else
+        model->held->wakeups[model->held->count++] = *wakeup;
+}
+
 void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive)
 {
-    wake_queue(model, file, key, exclusive);
+    const struct model_wakeup wakeup = {
+        .file = (int16_t)file, .exclusive = (uint16_t)exclusive, .key = key};
+
+    if (model->held)
+        hold_back(model, &wakeup);
+    else
+        wake_queue(model, file, key, exclusive);
 }
 
 void model_wake_signals(struct model *model, int process, uint32_t key, unsigned exclusive)
