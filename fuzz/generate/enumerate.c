@@ -107,17 +107,26 @@ static bool mention(const uint8_t *named, unsigned count, uint8_t *seen)
     return true;
 }
 
-static bool actor_may_act(enum enumerate_world world, const struct enumerate_state *state,
+static bool actor_may_act(const struct enumerate_state *state,
                           const struct enumerate_instance *instance)
 {
     if (instance->actor & state->ended)
         return false;
     if (instance->actor == ENUMERATE_CHILD || instance->names_child)
         return state->forked;
-    /* Two threads are equal, so the one that acts first is main. With a fork they are not: main
-     * alone forks. */
-    return instance->actor == ENUMERATE_MAIN || (state->acted & ENUMERATE_MAIN) ||
-           (worlds[world].actors & ENUMERATE_CHILD);
+    return true;
+}
+
+/* Two threads are equal, so that the one which acts first is main, unless something is done that
+ * can be done to one of them only. */
+static void compare_threads(enum enumerate_world world, struct enumerate_state *state,
+                            const struct enumerate_instance *instance)
+{
+    /* With a fork they are not equal: main alone forks. */
+    if (worlds[world].actors & ENUMERATE_CHILD)
+        return;
+    state->threads_told |= instance->tells_threads;
+    state->thread_first |= instance->actor == ENUMERATE_THREAD && !(state->acted & ENUMERATE_MAIN);
 }
 
 /* What ends an actor, and what begins one. */
@@ -148,7 +157,7 @@ static bool follow(enum enumerate_world world, const struct enumerate_state *sta
 {
     struct enumerate_state next = *state;
 
-    if (!actor_may_act(world, state, instance))
+    if (!actor_may_act(state, instance))
         return false;
     if (!mention(instance->instances, instance->ninstances, &next.instances) ||
         !mention(instance->files, instance->nfiles, &next.files))
@@ -160,14 +169,18 @@ static bool follow(enum enumerate_world world, const struct enumerate_state *sta
     }
     if (!apply_life(world, &next, instance))
         return false;
+    compare_threads(world, &next, instance);
     next.acted |= (uint8_t)instance->actor;
     *ret_state = next;
     return true;
 }
 
-/* Whether a program that comes to this uses its world: else it belongs to a smaller one. */
+/* Whether a program that comes to this uses its world, else it belongs to a smaller one, and is the
+ * one that is run of it and its mirror image. */
 static bool is_complete(enum enumerate_world world, const struct enumerate_state *state)
 {
+    if (state->thread_first && !state->threads_told)
+        return false;
     if ((worlds[world].actors & ENUMERATE_THREAD) && !(state->acted & ENUMERATE_THREAD))
         return false;
     if ((worlds[world].actors & ENUMERATE_CHILD) && !state->forked)
@@ -184,6 +197,8 @@ static unsigned state_number(const struct enumerate_state *state)
     number = number * 8 + state->acted;
     number = number * 8 + state->ended;
     number = number * 2 + state->forked;
+    number = number * 2 + state->thread_first;
+    number = number * 2 + state->threads_told;
     assert(number < ENUMERATE_STATES);
     return number;
 }
@@ -191,7 +206,7 @@ static unsigned state_number(const struct enumerate_state *state)
 /*
  * In how many ways a program that came to `state` ends after `left` more operations:
  *
- *     ways(state, 0)    = 1 if the program uses its world, else 0
+ *     ways(state, 0)    = 1 if the program is complete, else 0
  *     ways(state, left) = sum of ways(next(state, operation), left - 1) over what may come next
  *
  * Each value is computed once; UINT64_MAX stands for one that is not yet. The depth of the

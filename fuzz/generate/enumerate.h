@@ -51,7 +51,8 @@ struct enumerate_instance {
     bool core;
     enum op_id op;
     enum enumerate_duplicate duplicate;
-    bool names_child; /* it needs p1 to have been forked */
+    bool names_child;   /* it needs p1 to have been forked */
+    bool tells_threads; /* what it does to t1 nobody can do to main */
     /* The files and the epoll instances that it names, in the order of its arguments. */
     unsigned nfiles, ninstances;
     uint8_t files[ENUMERATE_MENTIONS_MAX], instances[ENUMERATE_MENTIONS_MAX];
@@ -63,11 +64,14 @@ struct enumerate_state {
     uint8_t duplicate;        /* enum enumerate_duplicate */
     uint8_t acted, ended;     /* actor bits */
     bool forked;
+    /* t1 acted before main did, which is another program than its mirror image only if somebody
+     * tells the two threads apart. */
+    bool thread_first, threads_told;
 };
 
 enum {
-    /* files, instances, duplicates, bits of acted and ended, forked */
-    ENUMERATE_STATES = 3 * 3 * ENUMERATE_DUPLICATES * 8 * 8 * 2,
+    /* files, instances, duplicates, bits of acted and ended, forked, thread_first, threads_told */
+    ENUMERATE_STATES = 3 * 3 * ENUMERATE_DUPLICATES * 8 * 8 * 2 * 2 * 2,
 };
 
 struct enumeration {

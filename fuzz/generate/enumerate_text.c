@@ -91,6 +91,8 @@ bool enumerate_fill_in(const char *call, unsigned epoll, unsigned file,
     instance->call[length] = '\0';
     instance->op = find_op(call);
     instance->names_child &= op_table[instance->op].effect != EFFECT_FORK;
+    instance->tells_threads = op_table[instance->op].effect == EFFECT_CANCEL ||
+                              op_table[instance->op].effect == EFFECT_JOIN;
     return (epoll == 0 || instance->ninstances > 0) && (file == 0 || instance->nfiles > 0);
 }
 

@@ -179,7 +179,7 @@ static void make_lines(unsigned world, bool core)
 static bool is_program(unsigned world, const int *sequence, unsigned length)
 {
     bool forked = false, exited = false, ended[2] = {false, false}, thread = false;
-    bool epoll = false, file = false;
+    bool by_main = false, epoll = false, file = false;
     unsigned duplicates = 0;
 
     for (unsigned i = 0; i < length; i++) {
@@ -195,13 +195,14 @@ static bool is_program(unsigned world, const int *sequence, unsigned length)
         ended[0] |= line->thread_exit && line->main;
         ended[1] |= line->thread_exit && line->thread;
         thread |= line->thread;
+        by_main |= line->main;
         epoll |= line->epoll;
         file |= line->file;
         duplicates |= line->duplicates;
     }
     if (ended[0] && ended[1])
         return false;
-    if ((worlds[world].actors & ENUMERATE_THREAD) && !thread)
+    if ((worlds[world].actors & ENUMERATE_THREAD) && (!thread || !by_main))
         return false;
     if ((worlds[world].actors & ENUMERATE_CHILD) && !forked)
         return false;
@@ -347,7 +348,58 @@ static void test_core_is_small(void **state)
     enumeration_free(enumeration);
 }
 
-/* The bound: the full alphabet at length 3. */
+static bool in_table(const char *op)
+{
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        const char *equals = strstr(table[i].call, " = ");
+        const char *name = equals ? equals + strlen(" = ") : table[i].call;
+        if (strlen(op) == strcspn(name, "(") && strncmp(name, op, strlen(op)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The rows "| `operation` | reason |" of the page under its heading. */
+static unsigned read_left_out(const char *page, bool *ret_left_out)
+{
+    static const char heading[] = "## Operations that are left out\n";
+    char line[512], name[64], reason[400];
+    bool inside = false;
+    unsigned count = 0;
+    FILE *file = fopen(page, "r");
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        if (strncmp(line, "## ", 3) == 0)
+            inside = strcmp(line, heading) == 0;
+        if (!inside || sscanf(line, "| `%63[^`]` | %399[^|\n] |", name, reason) != 2)
+            continue;
+        int op = op_find(name, strlen(name));
+        if (op < 0 || ret_left_out[op])
+            fail_msg("%s: '%s' is no operation, or stands there twice", page, name);
+        assert_true(strlen(reason) > 10);
+        ret_left_out[op] = true;
+        count++;
+    }
+    fclose(file);
+    return count;
+}
+
+/* A new operation belongs into the alphabet, or into the list of those that cannot be in it. */
+static void test_every_operation_is_tried_or_left_out_for_a_reason(void **state)
+{
+    bool left_out[OPS] = {false};
+
+    (void)state;
+    assert_true(read_left_out(EPDIFF_ENUMERATE_PAGE, left_out) > 0);
+    for (unsigned op = 0; op < OPS; op++) {
+        if (in_table(op_table[op].text) == left_out[op])
+            fail_msg("%s is %s enumerate.def and docs/enumerate.md's list", op_table[op].text,
+                     left_out[op] ? "in both of" : "in neither of");
+    }
+}
+
+/* The bound of docs/enumerate.md: the full alphabet at length 3. */
 static void test_full_alphabet_is_at_most_a_million_at_three(void **state)
 {
     struct enumeration *enumeration;
@@ -392,6 +444,26 @@ static bool uses_slot(const struct step *step, unsigned slot)
     return false;
 }
 
+/* New processes that a program starts without a fork: they are nobody's actors. */
+static unsigned count_spawned(const struct program *program)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < program->nsteps; i++)
+        count += op_table[program->steps[i].op].effect == EFFECT_SPAWN;
+    return count;
+}
+
+static bool is_spawned(const struct program *program, unsigned actor)
+{
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        if (op_table[program->steps[i].op].effect == EFFECT_SPAWN &&
+            program->steps[i].outs[0] == actor)
+            return true;
+    }
+    return false;
+}
+
 static bool has_ended(const struct program *program, unsigned actor)
 {
     for (unsigned i = 0; i < program->nsteps; i++) {
@@ -411,7 +483,8 @@ static void check_shape(const struct program *program, const struct enumerate_cu
     bool duplicate = end->duplicate == ENUMERATE_C0 || end->duplicate == ENUMERATE_C1;
 
     for (unsigned actor = 0; actor < program->nactors; actor++)
-        looks += has_ended(program, actor) ? 0 : instances + duplicate;
+        looks +=
+            has_ended(program, actor) || is_spawned(program, actor) ? 0 : instances + duplicate;
     assert_true(program->nsteps > looks + cursor->length);
     unsigned core = program->nsteps - looks - cursor->length;
     for (unsigned i = 0; i < core; i++)
@@ -479,7 +552,8 @@ static void test_every_index_is_a_program_of_its_own(void **state)
         enumeration_seek(enumeration, index, &cursor);
         assert_int_equal(enumeration_program(enumeration, &cursor, &program), 0);
         assert_int_equal(program_check(&program, &step, why, sizeof(why)), 0);
-        assert_int_equal(program.nactors, __builtin_popcount(enumerate_world_actors(cursor.world)));
+        assert_int_equal(program.nactors, __builtin_popcount(enumerate_world_actors(cursor.world)) +
+                                              count_spawned(&program));
         check_shape(&program, &cursor);
         texts[index] = print_program(&program);
     }
@@ -528,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_count_is_that_of_brute_force),
         cmocka_unit_test(test_core_count_is_that_of_brute_force),
         cmocka_unit_test(test_core_is_small),
+        cmocka_unit_test(test_every_operation_is_tried_or_left_out_for_a_reason),
         cmocka_unit_test(test_full_alphabet_is_at_most_a_million_at_three),
         cmocka_unit_test(test_stepping_and_seeking_agree),
         cmocka_unit_test(test_every_index_is_a_program_of_its_own),
