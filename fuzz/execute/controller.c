@@ -40,7 +40,9 @@ static void prepare_wire(struct run *run)
         memset(wire->results[i].fds, -1, sizeof(wire->results[i].fds));
     }
     wire->fork_error = 0;
-    wire->root_ended = 0;
+    /* It speaks of the request, which goes on where a process is used again. */
+    if (!run->executor->warm)
+        wire->root_ended = 0;
     wire->nreaped = 0;
     wire->ncarried = 0;
     wire->nevents = 0;
@@ -488,6 +490,8 @@ static int clear_away(struct run *run, char *ret_why)
         executor_wait_bell(executor, bell, EXECUTOR_POLL_MS);
         if (raw_load(&wire->bell) != bell)
             continue;
+        /* Somebody may have ended behind the look at root_ended above, or before this run began. */
+        raw_futex_wake(&wire->over);
         if (executor_server_ended(executor)) {
             snprintf(ret_why, EXECUTE_WHY_MAX + 1, "the fork server of %.100s has died",
                      executor->subject.name);
@@ -691,7 +695,8 @@ int executor_run(struct executor *executor, const struct program *program, unsig
                  executor->subject.name);
         return -ECHILD;
     }
-    if (executor->warm && !(flags & EXECUTE_SHARED)) {
+    /* A process that has ended since cannot be used again. */
+    if (executor->warm && (!(flags & EXECUTE_SHARED) || raw_load(&executor->wire->root_ended))) {
         int err = end_warm(executor, ret_why);
         if (err)
             return err;

@@ -207,3 +207,28 @@ bool idiom_PEER_CLOSE(struct generator *generator, unsigned actor)
     int peer = choose_slot_of_file(generator, actor, world->files[file].peer, -1);
     return make_close(generator, actor, peer) && make_wait(generator, actor, epfd);
 }
+
+/* A message holds what it carries: the registration survives the close until nobody can read it. */
+bool idiom_SEND_CLOSE(struct generator *generator, unsigned actor)
+{
+    struct proposal pair = propose(OP_SOCKETPAIR, actor);
+    int epfd = make_instance(generator, actor);
+    int other;
+    int slot = make_target(generator, actor, true, &other);
+    int step = generate_step(generator, &pair);
+
+    if (step < 0 || !make_add(generator, actor, epfd, slot))
+        return false;
+    struct proposal send = propose(OP_SEND_FD, actor);
+    send.args[0] = operand_slot(generator->program->steps[step].outs[0]);
+    send.args[1] = operand_slot(slot);
+    if (generate_step(generator, &send) < 0 || !make_close(generator, actor, slot) ||
+        !make_wait(generator, actor, epfd))
+        return false;
+    struct proposal receive = propose(OP_RECV_FD, actor);
+    receive.args[0] = operand_slot(generator->program->steps[step].outs[1]);
+    if (random_chance(&generator->random, 50))
+        return generate_step(generator, &receive) >= 0 && make_wait(generator, actor, epfd);
+    return make_close(generator, actor, generator->program->steps[step].outs[1]) &&
+           make_wait(generator, actor, epfd);
+}

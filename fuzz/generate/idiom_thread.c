@@ -372,3 +372,19 @@ bool idiom_EXCLUSIVE_TWO(struct generator *generator, unsigned actor)
         return false;
     return make_ready(generator, actor, slot) && generator->result.woken > 0;
 }
+
+/* What the sleeper waits on lives on in its call when the number is closed. */
+bool idiom_SLEEP_CLOSE(struct generator *generator, unsigned actor)
+{
+    int epfd = make_instance(generator, actor);
+    int slot = make_unregistered(generator, actor, epfd, false);
+    int sleeper = make_partner(generator, actor);
+
+    if (sleeper < 0 ||
+        !make_ctl(generator, actor, epfd, EPOLL_CTL_ADD, slot, choose_mask(generator, EPOLLIN)))
+        return false;
+    if (choose_file(generator, (unsigned)sleeper, epfd) != choose_file(generator, actor, epfd))
+        return false;
+    return make_sleep(generator, (unsigned)sleeper, epfd) && generator->result.sleeps &&
+           make_close(generator, actor, epfd) && make_ready(generator, actor, slot);
+}

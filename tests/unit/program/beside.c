@@ -112,7 +112,8 @@ static bool depends_on_readiness(const struct world_outcome *outcome)
 {
     return outcome->ret < 0 &&
            (outcome->err == EAGAIN || outcome->err == EPIPE || outcome->err == ECONNRESET ||
-            outcome->err == ECONNREFUSED || outcome->err == ENODATA || outcome->err == ENOTCONN);
+            outcome->err == ECONNREFUSED || outcome->err == ENODATA || outcome->err == ENOMSG ||
+            outcome->err == ENOTCONN);
 }
 
 /* Where the answer is the machine's and not the program's. */

@@ -209,7 +209,7 @@ static void every_operation_was_done(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < sizeof(wide_ops) / sizeof(wide_ops[0]); i++) {
-        if (done[wide_ops[i]] < TRIALS(50))
+        if (done[wide_ops[i]] < TRIALS(15))
             fail_msg("%s was done %u times only", op_table[wide_ops[i]].text, done[wide_ops[i]]);
     }
 }
