@@ -189,6 +189,14 @@ static struct company company_of(const struct judgement *judgement, unsigned fir
     return company;
 }
 
+static unsigned add_wakeup(enum linear_moment *ret_moments)
+{
+    for (unsigned i = 0; i < WAKES; i++)
+        ret_moments[i] = MOMENT_WAKE_ONE;
+    ret_moments[WAKES] = MOMENT_WAKE;
+    return WAKES + 1;
+}
+
 static unsigned moments_of(const struct step *step, const struct company *company,
                            enum linear_moment ret_moments[MOMENTS_MAX])
 {
@@ -220,11 +228,7 @@ static unsigned moments_of(const struct step *step, const struct company *compan
             ret_moments[count++] = MOMENT_RESOLVE;
         if (op_table[step->op].effect != EFFECT_WAIT) {
             ret_moments[count++] = MOMENT_ACT;
-            if (op_table[step->op].effect == EFFECT_IO) {
-                for (unsigned i = 0; i < WAKES; i++)
-                    ret_moments[count++] = MOMENT_WAKE_ONE;
-            }
-            ret_moments[count++] = MOMENT_WAKE;
+            count += add_wakeup(ret_moments + count);
         } else {
             ret_moments[count++] = MOMENT_START;
             for (unsigned i = 0; i < (company->changes ? SCANS : 0); i++)
@@ -237,8 +241,7 @@ static unsigned moments_of(const struct step *step, const struct company *compan
     }
     ret_moments[count++] = MOMENT_FORGET;
     ret_moments[count++] = MOMENT_RELEASE;
-    ret_moments[count++] = MOMENT_WAKE;
-    return count;
+    return count + add_wakeup(ret_moments + count);
 }
 
 static int add_effect(struct judgement *judgement, unsigned index, enum linear_moment moment,
@@ -662,12 +665,12 @@ size_t history_print(const struct trace *trace, const char *indent, char *out, s
     for (unsigned i = 0; i < program->nsteps; i++) {
         char call[256];
         char result[256];
-        if (program->steps[i].block == 0)
-            continue;
         (void)step_print(program, i, call, sizeof(call));
         (void)trace_print_completion(trace, i, result, sizeof(result));
-        text_append(&text, "%s%u-%u %s: %s -> %s\n", indent, trace->steps[i].called,
-                    trace->steps[i].returned, program->actors[program->steps[i].actor].name, call,
+        text_append(&text, "%s", indent);
+        if (program->steps[i].block != 0)
+            text_append(&text, "%u-%u ", trace->steps[i].called, trace->steps[i].returned);
+        text_append(&text, "%s: %s -> %s\n", program->actors[program->steps[i].actor].name, call,
                     result);
     }
     return text.length;

@@ -36,8 +36,8 @@ int history_judge(const struct trace *trace, const struct model_facts *facts, un
                   struct history_verdict *ret_verdict);
 
 /*
- * The recorded history as text: a line for each call of a block, with its stamps and what it came
- * to, each behind `indent`. As snprintf.
+ * The recorded history as text: a line for each call with what it came to, those of a block with
+ * their stamps, each behind `indent`. As snprintf.
  */
 size_t history_print(const struct trace *trace, const char *indent, char *out, size_t size);
 

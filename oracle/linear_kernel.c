@@ -207,6 +207,38 @@ static bool is_scanned(const struct moment *moment, int instance)
     return false;
 }
 
+/* Whether `instance` can be reached from `from` through interest lists. */
+static bool leads_to(const struct model *model, int from, int instance, unsigned level)
+{
+    if (from == instance)
+        return true;
+    for (unsigned i = 0; i < model->nitems && level <= MODEL_NESTS_MAX; i++) {
+        const struct model_item *item = &model->items[i];
+        if (item->instance == from && model->files[item->file].kind == FILE_EPOLL &&
+            leads_to(model, item->file, instance, level + 1))
+            return true;
+    }
+    return false;
+}
+
+/* A scan of another instance, under way, polls this one: that takes its ready list away for a
+ * while, too. */
+static bool is_looked_through(const struct moment *moment, int instance)
+{
+    const struct linear_state *state = moment->state;
+
+    for (unsigned i = 0; i < moment->model->program->nactors; i++) {
+        const struct flight *other = &state->flights[i];
+        if (other == moment->flight || !other->scanning)
+            continue;
+        for (unsigned j = 0; j < other->nnames; j++) {
+            if (leads_to(moment->model, other->names[j].file, instance, 0))
+                return true;
+        }
+    }
+    return false;
+}
+
 static struct item_name name_of(const struct model_item *item)
 {
     return (struct item_name){
@@ -236,21 +268,6 @@ static enum linear_step allow_if(bool allowed)
     return allowed ? LINEAR_ALLOWED : LINEAR_REFUSED;
 }
 
-/* What is on ready lists, before something that may put more there. */
-struct ready_lists {
-    unsigned nitems;
-    int32_t ready[MODEL_ITEMS_MAX];
-};
-
-static void take_ready(struct model *model, struct ready_lists *ret_lists)
-{
-    ret_lists->nitems = model->nitems;
-    for (unsigned i = 0; i < model->nitems; i++) {
-        ret_lists->ready[i] = model->items[i].ready;
-        model->items[i].ready = 0;
-    }
-}
-
 /* The item that was linked next behind `place`, or NULL. */
 static struct model_item *next_linked(struct model *model, int32_t place)
 {
@@ -264,30 +281,42 @@ static struct model_item *next_linked(struct model *model, int32_t place)
     return next;
 }
 
+static void clear_names(struct flight *flight)
+{
+    flight->at = flight->nnames = 0;
+    memset(flight->names, 0, sizeof(flight->names));
+}
+
 /*
- * Takes back what has been put on ready lists since: it is put there one by one later, in the order
- * in which the callbacks run. Items of `instance` stay. Returns false if there are too many.
+ * The wakeups that the call has held back begin: whose callbacks they run is settled now, with the
+ * wait queue locked, and `names` are those items in the order of the callbacks. To find them the
+ * wakeups are made with all ready lists empty, and taken back. Returns false if there are too many.
  */
-static bool postpone_wakeups(struct moment *moment, const struct ready_lists *lists, int instance)
+static bool begin_wakeups(struct moment *moment)
 {
     struct model *model = moment->model;
     struct flight *flight = moment->flight;
+    int32_t before[MODEL_ITEMS_MAX];
     struct model_item *item;
     bool room = true;
 
-    flight->at = flight->nnames = 0;
+    clear_names(flight);
+    for (unsigned i = 0; i < model->nitems; i++) {
+        before[i] = model->items[i].ready;
+        model->items[i].ready = 0;
+    }
+    for (unsigned i = 0; i < flight->wakeups.count; i++) {
+        const struct model_wakeup *wakeup = &flight->wakeups.wakeups[i];
+        model_wake(model, wakeup->file, wakeup->key, wakeup->exclusive);
+    }
+    memset(&flight->wakeups, 0, sizeof(flight->wakeups));
     for (int32_t place = 0; (item = next_linked(model, place)) != NULL; place = item->ready) {
-        if (item->instance == instance)
-            continue;
         room &= flight->nnames < FLIGHT_NAMES_MAX;
         if (room)
             flight->names[flight->nnames++] = name_of(item);
     }
-    for (unsigned i = 0; i < model->nitems; i++) {
-        int32_t before = i < lists->nitems ? lists->ready[i] : 0;
-        if (before != 0 || model->items[i].instance != instance)
-            model->items[i].ready = before;
-    }
+    for (unsigned i = 0; i < model->nitems; i++)
+        model->items[i].ready = before[i];
     return room;
 }
 
@@ -433,18 +462,11 @@ static enum linear_step install(struct moment *moment)
     return allow_if(moment->observed->ret == flight->numbers[0] && moment->observed->err == 0);
 }
 
-/* eventpoll_release takes the locks of the instances that list the file. */
-static bool lists_are_locked(const struct moment *moment, int file)
-{
-    for (unsigned i = 0; i < moment->model->nitems; i++) {
-        const struct model_item *item = &moment->model->items[i];
-        if (item->file == file && is_scanned(moment, item->instance))
-            return true;
-    }
-    return false;
-}
-
-/* fput, on the way back to user space: by whoever drops the last reference. Rule 42. */
+/*
+ * fput, on the way back to user space: by whoever drops the last reference. Rule 42. The interest
+ * lists forget the file only when nobody holds their locks, but a scan under way finds nothing at a
+ * file without references (epi_fget), so this is the moment that counts.
+ */
 static enum linear_step forget(struct moment *moment)
 {
     struct flight *flight = moment->flight;
@@ -452,8 +474,6 @@ static enum linear_step forget(struct moment *moment)
 
     for (unsigned i = 0; i < flight->nheld; i++) {
         int file = flight->held[i];
-        if (model->files[file].refs == 1 && lists_are_locked(moment, file))
-            return LINEAR_REFUSED;
         if (--model->files[file].refs > 0)
             continue;
         model_forget_file(model, file);
@@ -467,11 +487,10 @@ static enum linear_step release(struct moment *moment)
 {
     struct flight *flight = moment->flight;
     struct model *model = moment->model;
-    struct ready_lists lists;
 
     if (flight->nreleasing == 0)
         return LINEAR_ALLOWED;
-    take_ready(model, &lists);
+    model->held = &flight->wakeups;
     for (unsigned i = 0; i < flight->nreleasing; i++) {
         int file = flight->releasing[i];
         const struct model_kind *kind = model_kind_of(model, file);
@@ -479,52 +498,22 @@ static enum linear_step release(struct moment *moment)
         if (kind->release)
             kind->release(model, file);
     }
+    model->held = NULL;
     flight->nreleasing = 0;
-    if (!postpone_wakeups(moment, &lists, MODEL_NONE) || moment->report.beyond)
-        return LINEAR_BEYOND;
-    return LINEAR_ALLOWED;
+    return moment->report.beyond ? LINEAR_BEYOND : LINEAR_ALLOWED;
 }
 
 /* --- Reading, writing and epoll_ctl --- */
 
-/* Carries the call out, but for whom it wakes: that comes later. */
+/*
+ * Carries the call out, but for whom it wakes: that comes later. ADD and MOD put their own item on
+ * its list at once, under the lock, and tell who watches the instance behind it.
+ */
 static enum linear_step act_without_wakeup(struct moment *moment)
 {
-    struct ready_lists lists;
-
-    take_ready(moment->model, &lists);
+    moment->model->held = &moment->flight->wakeups;
     enum linear_step result = carry_out_resolved(moment);
-    assert(moment->model->nitems == lists.nitems);
-    return postpone_wakeups(moment, &lists, MODEL_NONE) ? result : LINEAR_BEYOND;
-}
-
-/*
- * ADD and MOD put their own item on its list under the lock, and tell who watches the instance
- * behind it. Lists are not emptied before, for the call may look at them: a nested instance.
- */
-static enum linear_step act_on_list(struct moment *moment)
-{
-    struct model *model = moment->model;
-    struct ready_lists lists = {.nitems = model->nitems};
-    int instance = file_of(moment, 0);
-
-    for (unsigned i = 0; i < model->nitems; i++)
-        lists.ready[i] = model->items[i].ready;
-    int32_t last = model->ready_back;
-    enum linear_step result = carry_out_resolved(moment);
-    if (moment->step->args[1] == EPOLL_CTL_DEL || model->nitems < lists.nitems)
-        return result; /* nobody is woken */
-    moment->flight->at = moment->flight->nnames = 0;
-    for (unsigned i = 0; i < model->nitems; i++) {
-        struct model_item *item = &model->items[i];
-        bool linked = item->ready > last && (i >= lists.nitems || lists.ready[i] == 0);
-        if (!linked || item->instance == instance)
-            continue;
-        if (moment->flight->nnames == FLIGHT_NAMES_MAX)
-            return LINEAR_BEYOND;
-        item->ready = 0;
-        moment->flight->names[moment->flight->nnames++] = name_of(item);
-    }
+    moment->model->held = NULL;
     return result;
 }
 
@@ -537,12 +526,10 @@ static bool fails_early(const struct trace_step *observed)
 
 static enum linear_step act(struct moment *moment)
 {
-    if (is_read_or_write(moment))
-        return act_without_wakeup(moment);
-    if (!fails_early(moment->observed) &&
+    if (!is_read_or_write(moment) && !fails_early(moment->observed) &&
         (is_scanned(moment, file_of(moment, 0)) || is_scanned(moment, file_of(moment, 1))))
         return LINEAR_REFUSED;
-    return act_on_list(moment);
+    return act_without_wakeup(moment);
 }
 
 /* ep_poll_callback: an item that ONESHOT has disabled meanwhile is passed over. */
@@ -550,11 +537,15 @@ static enum linear_step wake(struct moment *moment, unsigned count)
 {
     struct flight *flight = moment->flight;
 
+    if (flight->wakeups.count > 0 && !begin_wakeups(moment))
+        return LINEAR_BEYOND;
     for (; count > 0 && flight->at < flight->nnames; count--, flight->at++) {
         struct model_item *item = find_named(moment->model, &flight->names[flight->at]);
         if (item && (item->events & ~MASK_PRIVATE) != 0)
             link_item(moment->model, item);
     }
+    if (flight->at == flight->nnames)
+        clear_names(flight);
     return LINEAR_ALLOWED;
 }
 
@@ -577,6 +568,10 @@ static enum linear_step start_scan(struct moment *moment)
     }
     if (model_next_ready(model, instance, 0, true) == MODEL_NONE)
         return allow_if(moment->observed->ret == 0);
+    if (moment->observed->ret == 0 && is_looked_through(moment, instance)) {
+        moment->state->false_empties++;
+        return LINEAR_ALLOWED;
+    }
     flight->over = false;
     flight->scanning = true;
     flight->instance = (int16_t)instance;
@@ -603,7 +598,10 @@ static enum linear_step scan_one(struct moment *moment)
         return LINEAR_ALLOWED;
     struct item_name *name = &flight->names[flight->at];
     struct model_item *item = find_named(moment->model, name);
-    assert(item); /* whoever removes it needs the lock */
+    if (!item) { /* its file has come to its end: nobody else removes it without the lock */
+        flight->at++;
+        return LINEAR_ALLOWED;
+    }
     if (is_scanned(moment, item->file))
         return LINEAR_REFUSED;
     flight->at++;
@@ -636,6 +634,7 @@ static enum linear_step finish_scan(struct moment *moment)
             link_item(moment->model, item);
     }
     flight->scanning = false;
+    clear_names(flight);
     if (observed->ret == flight->nevents && observed->nevents == flight->nevents &&
         observed->err == 0 && same_events(flight->events, observed->events, flight->nevents))
         return LINEAR_ALLOWED;

@@ -49,9 +49,10 @@ struct flight {
     uint8_t nevents;
     int16_t instance;
     int16_t files[2];
-    int16_t held[2];      /* files with a reference of the call's own */
-    int16_t releasing[2]; /* files that nobody has any more */
-    int16_t numbers[2];   /* reserved */
+    int16_t held[2];              /* files with a reference of the call's own */
+    int16_t releasing[2];         /* files that nobody has any more */
+    int16_t numbers[2];           /* reserved */
+    struct model_wakeups wakeups; /* that it has yet to make */
     struct item_name names[FLIGHT_NAMES_MAX];
     struct trace_event events[FLIGHT_NAMES_MAX];
 };

@@ -458,12 +458,19 @@ static void observe_end(struct run *run)
     trace->steps[step].state = trace->end == RUN_HUNG ? STEP_HUNG : STEP_DIED;
 }
 
-/* Kills what is left and waits until the server has reaped it. */
+/*
+ * Kills what is left and waits until the server has reaped it. A thread that has been killed needs
+ * a CPU to end, and one that came out of a parallel block can have it on a single CPU only: on a
+ * machine with much else to do that takes its time, and says nothing of whether it can be killed.
+ */
 static int clear_away(struct run *run, char *ret_why)
 {
     struct wire *wire = run->wire;
     struct executor *executor = run->executor;
-    uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
+    char states[256] = "";
+    uint64_t begun = executor_now_ms();
+    uint64_t look = begun + EXECUTOR_LOOK_MS;
+    uint64_t deadline = begun + EXECUTOR_KILL_MS;
 
     /* The server sleeps on `over` only once it has said that somebody has ended: the exchange keeps
      * the store before the load. */
@@ -486,8 +493,18 @@ static int clear_away(struct run *run, char *ret_why)
                      executor->subject.name);
             return -ECHILD;
         }
-        if (executor_now_ms() > deadline) {
-            snprintf(ret_why, EXECUTE_WHY_MAX + 1, "a process of a program cannot be killed");
+        uint64_t now = executor_now_ms();
+        if (now > look) {
+            look = now + EXECUTOR_LOOK_MS;
+            bool goes_on =
+                family_is_runnable(executor->server, wire->actors[0].pid, states, sizeof(states));
+            if (goes_on && now < begun + EXECUTOR_STARVED_MS)
+                deadline = now + EXECUTOR_KILL_MS;
+        }
+        if (now > deadline) {
+            snprintf(ret_why, EXECUTE_WHY_MAX + 1,
+                     "a process of a program cannot be killed; states of processes: %.200s",
+                     states);
             return -ETIMEDOUT;
         }
         /* Until `finished`, the root is at least a zombie of the server, so its pid is still this

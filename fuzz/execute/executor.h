@@ -10,6 +10,9 @@ enum {
     EXECUTOR_POLL_MS =
         2, /* how often a sleeping controller looks whether who it waits for is alive */
     EXECUTOR_START_MS = 20000, /* a server that is not up by then never will be */
+    EXECUTOR_KILL_MS = 20000,  /* who was killed and is not even runnable for so long never ends */
+    EXECUTOR_STARVED_MS = 600000, /* what is killed and runnable is waited for, up to this */
+    EXECUTOR_LOOK_MS = 100,       /* how often it is looked whether it is */
     EXECUTOR_WATCHDOG_MS = 1000,
     EXECUTOR_HELPERS_MAX =
         16, /* threads of a process that are no actors: io_uring workers, a subject's own */

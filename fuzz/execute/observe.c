@@ -11,6 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    OBSERVE_THREADS_MAX = PROGRAM_ACTORS_MAX + 16, /* of one process, with some of a subject's */
+};
+
 static int open_task_file(pid_t pid, pid_t tid, const char *name)
 {
     char path[64];
@@ -155,6 +159,64 @@ unsigned process_list_threads(pid_t pid, pid_t *ret_tids, unsigned max)
     snprintf(path, sizeof(path), "/proc/%d/task", pid);
     list_numbers(path, visit_thread, &list);
     return list.count;
+}
+
+/* Whether a thread of the process runs, or would if it had a CPU. */
+static bool is_runnable(pid_t pid)
+{
+    pid_t tids[OBSERVE_THREADS_MAX];
+    unsigned count = process_list_threads(pid, tids, OBSERVE_THREADS_MAX);
+    bool runnable = false;
+
+    for (unsigned i = 0; i < count && !runnable; i++) {
+        unsigned threads;
+        struct task_watch watch = {-1, -1, -1};
+        watch.stat = open_task_file(pid, tids[i], "stat");
+        runnable = watch.stat >= 0 && task_read_state(&watch, &threads) == TASK_RUNNING;
+        task_watch_close(&watch);
+    }
+    return runnable;
+}
+
+struct family_look {
+    pid_t server, group;
+    bool runnable;
+    char *states;
+    size_t size, length;
+};
+
+static void visit_process(void *context, int number)
+{
+    struct family_look *look = context;
+    char text[512];
+    char state;
+    int parent, group;
+
+    int fd = open_task_file(number, number, "stat");
+    if (fd < 0)
+        return;
+    size_t length = read_file(fd, text, sizeof(text));
+    close(fd);
+    const char *at = length > 0 ? strrchr(text, ')') : NULL;
+    if (!at || sscanf(at, ") %c %d %d", &state, &parent, &group) != 3)
+        return;
+    if (number != look->server && parent != look->server && group != look->group)
+        return;
+    look->runnable |= is_runnable(number);
+    if (look->length < look->size)
+        look->length += (size_t)snprintf(look->states + look->length, look->size - look->length,
+                                         "%s%d%s %c", look->length ? ", " : "", number,
+                                         number == look->server ? " (the fork server)" : "", state);
+}
+
+bool family_is_runnable(pid_t server, pid_t group, char *ret_states, size_t size)
+{
+    struct family_look look = {
+        .server = server, .group = group, .states = ret_states, .size = size};
+
+    ret_states[0] = '\0';
+    list_numbers("/proc", visit_process, &look);
+    return look.runnable;
 }
 
 static int compare_items(const void *a, const void *b)

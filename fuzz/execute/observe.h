@@ -45,6 +45,13 @@ int task_read_syscall(const struct task_watch *watch, long *ret_number, uint64_t
 /* Thread ids of a process, at most `max`. Returns how many. */
 unsigned process_list_threads(pid_t pid, pid_t *ret_tids, unsigned max);
 
+/*
+ * Whether some thread of the server, of its children or of the process group runs, or would if it
+ * had a CPU. *ret_states lists these processes with the state of each: "17 (the fork server) S, 18
+ * D".
+ */
+bool family_is_runnable(pid_t server, pid_t group, char *ret_states, size_t size);
+
 enum {
     LIST_WATCHES_MAX = 16,
 };

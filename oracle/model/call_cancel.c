@@ -40,6 +40,9 @@ bool model_obeys_cancel(struct model *model)
         model_beyond(model, "a cancellation in the middle of a step");
         return true;
     }
+    /* What the executor refuses never becomes a call. */
+    if (model->step->op == OP_SEND_FD && model_refuses_send_fd(model))
+        return false;
     return points[model->step->op] && obey_waiting(model);
 }
 
@@ -74,6 +77,9 @@ void model_call_PTHREAD_CANCEL(struct model *model)
         actor->cancelled = !MISTAKE(CANCEL_IGNORED);
     if (!now || target != model->step->actor)
         model_return_value(model, 0);
+    /* SIGCANCEL: who watches a signalfd hears of every signal. */
+    if (now && target != model->step->actor)
+        model_wake_signals(model, actor->process, 0, 1);
     if (now)
         obey(model, target);
 }

@@ -52,7 +52,8 @@ static void enter_image(struct model *model)
     /* The process is known by its main actor, who may have left. */
     model->actors[process].tag = self->tag;
     model->processes[process].handler = (struct model_handler){.kind = HANDLER_IGNORE};
-    self->cancelled = self->async = self->threaded = self->held = false;
+    /* The image ignores SIGUSR2 anew, which throws away one that is pending. */
+    self->cancelled = self->async = self->threaded = self->held = self->pending = false;
     self->signalled = 0;
     memset(model->processes[process].streams, 0, sizeof(model->processes[process].streams));
     close_on_exec(model, model->step->actor);
@@ -87,7 +88,8 @@ static void spawn(struct model *model, int past)
 
     model_begin_process(model, child);
     table = model_table_of(model, MISTAKE(SPAWN_SHARES) ? model->step->actor : child);
-    bool open = closed >= 0 && closed < PROGRAM_FD_LIMIT && table->files[closed] != MODEL_NONE;
+    bool open = closed >= 0 && closed < past && closed < PROGRAM_FD_LIMIT &&
+                table->files[closed] != MODEL_NONE;
     if (open)
         model_unref(model, model_uninstall(table, closed));
     close_on_exec(model, child);

@@ -34,6 +34,7 @@ static void transfer_bytes(struct model *model, bool reads)
         model_return_error(model, io == IO_ERROR ? transfer.err : EAGAIN);
         return;
     }
+    model_notify_io(model, file, reads, transfer.done);
     struct model_return *back = model_return_of(model, model->index, transfer.done, 0);
     back->digest = transfer.digest;
     back->any_digest = transfer.any_digest;

@@ -161,9 +161,13 @@ void model_call_TGKILL(struct model *model)
     bool blocked = blocks_signal(model, actor) && !MISTAKE(MASK_IGNORED);
     if (!ignored && actor->signalled == 0)
         actor->signalled = (int16_t)step_number(model->index);
+    struct model_return *back = model_return_of(model, model->index, 0, 0);
+    /* __send_signal: who watches a signalfd hears of every signal that is not ignored or pending.
+     */
+    if ((blocked && !actor->held) || (!blocked && !ignored))
+        model_wake_signals(model, actor->process, 0, 1);
     /* sig_ignored: one that is blocked waits, for what is done about it can change. */
     actor->held = blocked;
-    struct model_return *back = model_return_of(model, model->index, 0, 0);
     if (blocked || ignored)
         return;
     if (actor->sleep != SLEEP_NONE)

@@ -221,13 +221,18 @@ void model_call_SETSOCKOPT(struct model *model)
 
 /* --- Descriptors in messages --- */
 
-/* What sendmsg answers before the message goes its way; the executor refuses Unix sockets. */
+bool model_refuses_send_fd(struct model *model)
+{
+    int file = model_arg_file(model, 1);
+
+    return file != MODEL_NONE && !model->files[file].inet &&
+           (model->files[file].kind == FILE_SOCKET || model->files[file].kind == FILE_LISTENER);
+}
+
+/* What sendmsg answers before the message goes its way. */
 static int check_send_fd(struct model *model, int over, int file)
 {
-    bool socket = file != MODEL_NONE && (model->files[file].kind == FILE_SOCKET ||
-                                         model->files[file].kind == FILE_LISTENER);
-
-    if (socket && !model->files[file].inet)
+    if (model_refuses_send_fd(model))
         return EINVAL;
     if (over == MODEL_NONE)
         return EBADF;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -127,12 +128,57 @@ void model_call_RAISE_BLOCKED(struct model *model)
 
 void model_call_INOTIFY_INIT1(struct model *model)
 {
-    model_beyond(model, "the model does not know inotify");
+    int64_t flags = model_arg(model, 0);
+
+    if (flags & ~(int64_t)(IN_NONBLOCK | IN_CLOEXEC)) {
+        model_fail_open(model, EINVAL);
+        return;
+    }
+    int file = model_open_one(model, FILE_INOTIFY, flags & IN_NONBLOCK, flags & IN_CLOEXEC);
+    if (file != MODEL_NONE)
+        model->files[file].no_write = true;
+}
+
+static bool is_pipe(const struct model *model, int file)
+{
+    return file >= 0 && (model->files[file].kind == FILE_PIPE_READ ||
+                         model->files[file].kind == FILE_PIPE_WRITE);
+}
+
+/* The pipe is looked for under /proc/self/fd, which is the table of the process's main thread. */
+static void watch_number(struct model *model, int instance, int number, int64_t mask)
+{
+    unsigned leader = (unsigned)model_self(model)->process;
+
+    if (!model->actors[leader].alive) {
+        model_beyond(model, "inotify_add_watch when the main thread has ended");
+        return;
+    }
+    int file = model_table_of(model, leader)->files[number];
+    if (file < 0)
+        model_return_error(model, ENOENT);
+    else if (!is_pipe(model, file))
+        model_beyond(model, "inotify_add_watch of what is no pipe");
+    else
+        model_return_value(model, model_watch(model, instance, file, (uint16_t)mask));
 }
 
 void model_call_INOTIFY_ADD_WATCH(struct model *model)
 {
-    model_beyond(model, "the model does not know inotify");
+    int instance = model_arg_file(model, 0);
+    int64_t mask = model_arg(model, 2);
+
+    /* The executor's own check comes first, then that of the mask. */
+    if (!is_pipe(model, model_arg_file(model, 1)) || mask == 0) {
+        model_return_error(model, EINVAL);
+        return;
+    }
+    if (mask & ~(int64_t)(IN_ACCESS | IN_MODIFY | IN_CLOSE))
+        model_beyond(model, "a watch for something else than reading, writing and closing");
+    else if (instance == MODEL_NONE || model->files[instance].kind != FILE_INOTIFY)
+        model_return_error(model, instance == MODEL_NONE ? EBADF : EINVAL);
+    else
+        watch_number(model, instance, model_arg_number(model, 1), mask);
 }
 
 /* --- The table --- */

@@ -98,6 +98,9 @@ uint32_t model_item_poll(struct model *model, unsigned index, unsigned depth)
 {
     uint32_t events = model->items[index].events;
 
+    /* epi_fget: its last reference is gone, and it is on its way out of the interest lists. */
+    if (model->files[model->items[index].file].refs == 0)
+        return 0;
     return model_poll(model, model->items[index].file, events, depth) & events;
 }
 

@@ -84,6 +84,7 @@ static const struct model_kind *const kinds[FILE_KINDS] = {
     [FILE_LISTENER] = &model_kind_listener,
     [FILE_TIMERFD] = &model_kind_timerfd,
     [FILE_SIGNALFD] = &model_kind_signalfd,
+    [FILE_INOTIFY] = &model_kind_inotify,
 };
 
 const struct model_kind *model_kind_of(const struct model *model, int file)

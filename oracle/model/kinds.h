@@ -24,5 +24,6 @@ int model_listener_connect(struct model *model, int listener, bool nonblock);
  * MODEL_NONE if there is none. */
 int model_listener_accept(struct model *model, int listener, unsigned step, bool nonblock);
 extern const struct model_kind model_kind_timerfd, model_kind_signalfd; /* special.c */
+extern const struct model_kind model_kind_inotify;                      /* inotify.c */
 
 #endif

@@ -99,6 +99,7 @@ int64_t model_interrupt(struct model *model, unsigned index)
         done = actor->done;
         if (kind->interrupt)
             kind->interrupt(model, actor->file);
+        model_notify_io(model, actor->file, false, done);
     }
     model_awake(model, index);
     return done;
@@ -145,6 +146,8 @@ static bool resume_io(struct model *model, struct model_actor *actor)
     actor->done = transfer.done;
     if (io == IO_SLEEP)
         return false;
+    actor->queued = false;
+    model_notify_io(model, actor->file, actor->sleep == SLEEP_READ, transfer.done);
     struct model_return *ret = model_return_of(model, (unsigned)actor->step,
                                                io == IO_ERROR ? -1 : transfer.done, transfer.err);
     ret->digest = transfer.digest;

@@ -70,7 +70,8 @@ void model_ref(struct model *model, int file)
     model->files[file].refs++;
 }
 
-/* __fput: interest lists forget the file first (eventpoll_release), then its own end. Rule 37. */
+/* __fput: watches hear of it (fsnotify_close), interest lists forget the file (eventpoll_release),
+ * then comes its own end. Rule 37. */
 void model_unref(struct model *model, int file)
 {
     struct model_file *state = &model->files[file];
@@ -78,6 +79,7 @@ void model_unref(struct model *model, int file)
     assert(state->refs > 0 && !state->released);
     if (--state->refs > 0)
         return;
+    model_notify_close(model, file);
     state->released = true;
     model_forget_file(model, file);
     const struct model_kind *kind = model_kind_of(model, file);
@@ -238,6 +240,8 @@ void model_copy(struct model *to, const struct model *from)
     memcpy(to->files, from->files, from->nfiles * sizeof(from->files[0]));
     memcpy(to->items, from->items, from->nitems * sizeof(from->items[0]));
     memcpy(to->pieces, from->pieces, (size_t)from->npieces * sizeof(from->pieces[0]));
+    memcpy(to->watches, from->watches, from->nwatches * sizeof(from->watches[0]));
+    memcpy(to->notes, from->notes, from->nnotes * sizeof(from->notes[0]));
 }
 
 /* Replaces places by their ranks, so that the way to a state leaves no trace in it. */
@@ -279,6 +283,7 @@ void model_normalize(struct model *model)
     rank_items(model);
     model->tape = NULL;
     model->report = NULL;
+    model->held = NULL;
     model->step = NULL;
     model->index = 0;
     model->atomic = 0;
@@ -296,6 +301,8 @@ uint64_t model_hash(const struct model *model)
     XXH3_64bits_update(&state, model->files, model->nfiles * sizeof(model->files[0]));
     XXH3_64bits_update(&state, model->items, model->nitems * sizeof(model->items[0]));
     XXH3_64bits_update(&state, model->pieces, (size_t)model->npieces * sizeof(model->pieces[0]));
+    XXH3_64bits_update(&state, model->watches, model->nwatches * sizeof(model->watches[0]));
+    XXH3_64bits_update(&state, model->notes, model->nnotes * sizeof(model->notes[0]));
     return XXH3_64bits_digest(&state);
 }
 
@@ -305,7 +312,9 @@ bool model_equal(const struct model *a, const struct model *b)
            memcmp(a->tables, b->tables, a->ntables * sizeof(a->tables[0])) == 0 &&
            memcmp(a->files, b->files, a->nfiles * sizeof(a->files[0])) == 0 &&
            memcmp(a->items, b->items, a->nitems * sizeof(a->items[0])) == 0 &&
-           memcmp(a->pieces, b->pieces, (size_t)a->npieces * sizeof(a->pieces[0])) == 0;
+           memcmp(a->pieces, b->pieces, (size_t)a->npieces * sizeof(a->pieces[0])) == 0 &&
+           memcmp(a->watches, b->watches, a->nwatches * sizeof(a->watches[0])) == 0 &&
+           memcmp(a->notes, b->notes, a->nnotes * sizeof(a->notes[0])) == 0;
 }
 
 bool model_actor_free(const struct model *model, unsigned actor)

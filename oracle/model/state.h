@@ -23,9 +23,12 @@ enum {
     MODEL_FILES_MAX = 2 * PROGRAM_SLOTS_MAX + 1,
     MODEL_ITEMS_MAX = PROGRAM_STEPS_MAX,
     MODEL_PIECES_MAX = 1024, /* runs of bytes in all pipes and sockets */
+    MODEL_WATCHES_MAX = PROGRAM_STEPS_MAX,
+    MODEL_NOTES_MAX = 4 * PROGRAM_STEPS_MAX, /* events in the queues of all inotify instances */
     MODEL_TABLES_MAX = PROGRAM_ACTORS_MAX,
     MODEL_PAGE = 4096,
     MODEL_MEMFD_MAX = 1 << 20, /* RLIMIT_FSIZE of the processes that run a program, bytes */
+    MODEL_WAKEUPS_MAX = 4,     /* that one call makes which holds them back */
     MODEL_NESTS_MAX = 4,       /* EP_MAX_NESTS of fs/eventpoll.c */
     MODEL_TABLE_SURE = 64, /* NR_OPEN_DEFAULT: numbers that every descriptor table has room for */
     MODEL_NONE = -1,
@@ -110,6 +113,21 @@ struct model_item {
     int8_t process;  /* signalfd: on whose wait queue it stands, MODEL_NONE once that is gone */
 };
 
+/* What an inotify instance watches. Both ends of a pipe are one inode, known by the lower file. */
+struct model_watch {
+    int16_t instance;
+    int16_t inode;
+    int16_t wd;
+    uint16_t mask;
+};
+
+/* An event in the queue of an inotify instance. */
+struct model_note {
+    int16_t instance;
+    int16_t wd;
+    uint16_t mask;
+};
+
 /* A descriptor table: one a process, or of threads that unshared it. */
 struct model_table {
     int16_t users; /* actors; 0: free */
@@ -180,11 +198,25 @@ struct model_process {
     int16_t status;
 };
 
+/* A wakeup of a file's wait queue: what model_wake is told. */
+struct model_wakeup {
+    int16_t file;
+    uint16_t exclusive;
+    uint32_t key;
+};
+
+/* Wakeups that are made later, for calls that other calls overlap. */
+struct model_wakeups {
+    uint32_t count;
+    struct model_wakeup wakeups[MODEL_WAKEUPS_MAX];
+};
+
 struct model {
     const struct program *program;
     const struct model_facts *facts;
     struct model_tape *tape;     /* of the step in progress */
     struct model_report *report; /* of the step in progress */
+    struct model_wakeups *held;  /* where wakeups go instead of being made; NULL: they are */
     const struct step *step;     /* in progress */
     unsigned index;              /* its number, from 0 */
     unsigned atomic;             /* > 0: nobody can run in between */
@@ -195,6 +227,7 @@ struct model {
     int32_t front, back;               /* next places at the head and the tail of wait queues */
     int32_t ready_front, ready_back;   /* next places of ready lists */
     unsigned nfiles, nitems, ntables;
+    unsigned nwatches, nnotes;
     unsigned ntags; /* of tables, ever given out, less one */
     int16_t free_piece;
     int16_t npieces;                  /* ever used */
@@ -207,6 +240,8 @@ struct model {
     struct model_file files[MODEL_FILES_MAX];
     struct model_item items[MODEL_ITEMS_MAX];
     struct model_piece pieces[MODEL_PIECES_MAX];
+    struct model_watch watches[MODEL_WATCHES_MAX];
+    struct model_note notes[MODEL_NOTES_MAX]; /* by instance, then in order */
 };
 
 /* --- state.c --- */
@@ -311,10 +346,19 @@ const struct model_kind *model_kind_of(const struct model *model, int file);
 /* f_op->poll with its side effects; `depth` counts epoll instances on the way. */
 uint32_t model_poll(struct model *model, int file, uint32_t requested, unsigned depth);
 
+/* --- inotify.c --- */
+
+/* fsnotify_access and fsnotify_modify: a call that moved bytes is about to return. */
+void model_notify_io(struct model *model, int file, bool reads, int64_t done);
+/* fsnotify_close */
+void model_notify_close(struct model *model, int file);
+/* `instance` watches the pipe that `file` is an end of. Returns the number of the watch. */
+int model_watch(struct model *model, int instance, int file, uint16_t mask);
+
 /* --- wake.c --- */
 
-/* wake_up_poll of a file's wait queue. `key` 0: no key. `exclusive`: how many exclusive entries are
- * woken, 0 all. */
+/* wake_up_poll of a file's wait queue, or a note of it in `held`. `key` 0: no key. `exclusive`: how
+ * many exclusive entries are woken, 0 all. */
 void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive);
 /* The same for everyone who looks at a signalfd in `process`: sighand->signalfd_wqh. */
 void model_wake_signals(struct model *model, int process, uint32_t key, unsigned exclusive);
@@ -402,6 +446,8 @@ void model_mask_signals(struct model *model, int64_t mask);
 /* A call that slept goes on. They return false if it has to sleep again. */
 bool model_resume_accept(struct model *model, struct model_actor *actor);
 bool model_resume_recv_fd(struct model *model, struct model_actor *actor);
+/* True if the executor refuses the step's send_fd: no Unix socket may be under way. */
+bool model_refuses_send_fd(struct model *model);
 /* --- call_cancel.c --- */
 
 /* True if the step's actor obeys a cancellation and ends instead of making its call. */

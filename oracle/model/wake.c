@@ -87,7 +87,9 @@ static bool wake_entry(struct model *model, const struct entry *entry, uint32_t 
     if (actor->sleep == SLEEP_POLL && key != 0 && (key & actor->mask) == 0)
         return false;
     wake_actor(model, (unsigned)entry->actor);
-    if (actor->sleep != SLEEP_POLL && model->files[actor->file].kind != FILE_SIGNALFD)
+    /* Who reads a signalfd or an inotify instance stays on the queue until he has something. */
+    if (actor->sleep != SLEEP_POLL && model->files[actor->file].kind != FILE_SIGNALFD &&
+        model->files[actor->file].kind != FILE_INOTIFY)
         actor->queued = false;
     return actor->exclusive;
 }
@@ -124,9 +126,23 @@ static void wake_queue(struct model *model, int queue, uint32_t key, unsigned ex
     model->atomic--;
 }
 
+static void hold_back(struct model *model, const struct model_wakeup *wakeup)
+{
+    if (model->held->count == MODEL_WAKEUPS_MAX)
+        model_beyond(model, "a call that makes more wakeups than the model can hold back");
+    else
+        model->held->wakeups[model->held->count++] = *wakeup;
+}
+
 void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive)
 {
-    wake_queue(model, file, key, exclusive);
+    const struct model_wakeup wakeup = {
+        .file = (int16_t)file, .exclusive = (uint16_t)exclusive, .key = key};
+
+    if (model->held)
+        hold_back(model, &wakeup);
+    else
+        wake_queue(model, file, key, exclusive);
 }
 
 void model_wake_signals(struct model *model, int process, uint32_t key, unsigned exclusive)
