@@ -14,7 +14,7 @@
 enum {
     SCANS = 2, /* moments in which a scan polls one item; the rest of the items is one moment */
     WAKES = 2, /* moments in which a wakeup reaches one item; the rest of them is one moment */
-    MOMENTS_MAX = 12,
+    MOMENTS_MAX = 14,
     HISTORY_ORDERS_KEPT = 16, /* the longest ones; many look alike to people */
 };
 
@@ -224,8 +224,10 @@ static unsigned moments_of(const struct step *step, const struct company *compan
         ret_moments[count++] = MOMENT_INSTALL;
         return count;
     default:
-        if (company->tables)
+        if (company->tables) {
+            ret_moments[count++] = MOMENT_GLANCE;
             ret_moments[count++] = MOMENT_RESOLVE;
+        }
         if (op_table[step->op].effect != EFFECT_WAIT) {
             ret_moments[count++] = MOMENT_ACT;
             count += add_wakeup(ret_moments + count);

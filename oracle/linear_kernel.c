@@ -259,7 +259,7 @@ static void link_item(struct model *model, struct model_item *item)
 
 static void hold(struct flight *flight, int file)
 {
-    assert(flight->nheld < 2);
+    assert(flight->nheld < sizeof(flight->held) / sizeof(flight->held[0]));
     flight->held[flight->nheld++] = (int16_t)file;
 }
 
@@ -296,7 +296,7 @@ static bool begin_wakeups(struct moment *moment)
 {
     struct model *model = moment->model;
     struct flight *flight = moment->flight;
-    int32_t before[MODEL_ITEMS_MAX];
+    int32_t before[MODEL_ITEMS_MAX] = {0};
     struct model_item *item;
     bool room = true;
 
@@ -322,19 +322,35 @@ static bool begin_wakeups(struct moment *moment)
 
 /* --- Descriptors --- */
 
-static enum linear_step resolve(struct moment *moment)
+static void look_up(struct moment *moment)
 {
+    struct flight *flight = moment->flight;
     unsigned args[2];
     unsigned count = fd_args(moment, args);
 
     for (unsigned i = 0; i < count; i++) {
         int file = file_at(moment, model_arg_number(moment->model, args[i]));
-        moment->flight->files[i] = (int16_t)file;
-        if (file == MODEL_NONE)
+        bool again = flight->glanced && file == flight->files[i];
+        flight->files[i] = (int16_t)file;
+        if (file == MODEL_NONE || again)
             continue;
         model_ref(moment->model, file);
-        hold(moment->flight, file);
+        hold(flight, file);
     }
+}
+
+/* What the glance has got hold of is put when the call returns, if the number names another file
+ * by the second look. */
+static enum linear_step glance(struct moment *moment)
+{
+    look_up(moment);
+    moment->flight->glanced = true;
+    return LINEAR_ALLOWED;
+}
+
+static enum linear_step resolve(struct moment *moment)
+{
+    look_up(moment);
     moment->flight->resolved = true;
     return LINEAR_ALLOWED;
 }
@@ -696,6 +712,8 @@ static enum linear_step dispatch(struct moment *moment, enum linear_moment which
         return take_turn(moment);
     case MOMENT_WHOLE:
         return carry_out(moment);
+    case MOMENT_GLANCE:
+        return glance(moment);
     case MOMENT_RESOLVE:
         return resolve(moment);
     case MOMENT_ACT:

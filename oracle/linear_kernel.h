@@ -14,15 +14,16 @@ enum {
 };
 
 enum linear_moment {
-    MOMENT_TURN,      /* a step outside of parallel blocks, and all that it sets in motion */
-    MOMENT_WHOLE,     /* a call of a block that nobody else's overlaps */
-    MOMENT_RESOLVE,   /* fdget: numbers become files, which cannot go away until it returns */
-    MOMENT_ACT,       /* what it is for, but for whom it wakes */
-    MOMENT_WAKE_ONE,  /* one of its callbacks puts an item on its ready list */
-    MOMENT_WAKE,      /* the rest of them */
-    MOMENT_START,     /* ep_start_scan: the ready list is taken away */
-    MOMENT_SCAN,      /* one item of it is polled */
-    MOMENT_FINISH,    /* the rest of it, and ep_done_scan */
+    MOMENT_TURN,     /* a step outside of parallel blocks, and all that it sets in motion */
+    MOMENT_WHOLE,    /* a call of a block that nobody else's overlaps */
+    MOMENT_GLANCE,   /* __fget_files_rcu gets hold of a file, before it looks at the number again */
+    MOMENT_RESOLVE,  /* fdget: numbers become files, which cannot go away until it returns */
+    MOMENT_ACT,      /* what it is for, but for whom it wakes */
+    MOMENT_WAKE_ONE, /* one of its callbacks puts an item on its ready list */
+    MOMENT_WAKE,     /* the rest of them */
+    MOMENT_START,    /* ep_start_scan: the ready list is taken away */
+    MOMENT_SCAN,     /* one item of it is polled */
+    MOMENT_FINISH,   /* the rest of it, and ep_done_scan */
     MOMENT_UNINSTALL, /* close frees the number */
     MOMENT_REPLACE,   /* dup2 gives the number to another file */
     MOMENT_RESERVE,   /* get_unused_fd: a number is taken, but nothing is there yet */
@@ -40,6 +41,7 @@ struct item_name {
 /* A call that has begun and has not returned. All zero when there is none. */
 struct flight {
     uint16_t step; /* its number */
+    bool glanced;  /* `files` are those of the glance */
     bool resolved; /* `files` are valid */
     bool over;     /* its result is settled: what is left of its moments does nothing */
     bool scanning; /* between START and FINISH on `instance` */
@@ -49,8 +51,8 @@ struct flight {
     uint8_t nevents;
     int16_t instance;
     int16_t files[2];
-    int16_t held[2];              /* files with a reference of the call's own */
-    int16_t releasing[2];         /* files that nobody has any more */
+    int16_t held[4];              /* files with a reference of the call's own */
+    int16_t releasing[4];         /* files that nobody has any more */
     int16_t numbers[2];           /* reserved */
     struct model_wakeups wakeups; /* that it has yet to make */
     struct item_name names[FLIGHT_NAMES_MAX];

@@ -137,10 +137,7 @@ void op_run_SETSOCKOPT(struct call *call)
 struct message {
     char byte;
     struct iovec piece;
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     struct msghdr header;
 };
 
@@ -150,8 +147,8 @@ static void message_init(struct message *message)
     message->piece = (struct iovec){.iov_base = &message->byte, .iov_len = 1};
     message->header = (struct msghdr){.msg_iov = &message->piece,
                                       .msg_iovlen = 1,
-                                      .msg_control = &message->control,
-                                      .msg_controllen = sizeof(message->control.room)};
+                                      .msg_control = message->control,
+                                      .msg_controllen = sizeof(message->control)};
 }
 
 /* By an inline system call: the harness asks, not the program. */
