@@ -170,6 +170,7 @@ static void select_one(struct model *model)
         look(model, file, mask, true);
 }
 
+/* Rule 52. */
 void model_call_SELECT(struct model *model)
 {
     select_one(model);

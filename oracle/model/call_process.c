@@ -210,6 +210,7 @@ static void forget_signals(struct model *model, unsigned process)
     }
 }
 
+/* Rule 54. */
 bool model_reap(struct model *model, unsigned step, unsigned child)
 {
     struct model_process *process = &model->processes[child];
@@ -258,8 +259,8 @@ void model_joined(struct model *model, unsigned step, unsigned thread)
 
 /*
  * The executor refuses what would be undefined behaviour, all but two joins of one thread at the
- * same time. glibc 2.36 means to refuse that, and a join of two threads with each other, and does
- * not: its comparison of joinid has the wrong operands.
+ * same time (rule 53). glibc 2.36 means to refuse that, and a join of two threads with each other,
+ * and does not: its comparison of joinid has the wrong operands.
  */
 void model_call_PTHREAD_JOIN(struct model *model)
 {

@@ -19,6 +19,7 @@ static enum model_io fail(struct model_transfer *transfer, int err)
     return IO_ERROR;
 }
 
+/* Rule 51. */
 static enum model_io read_eventfd(struct model *model, int file, struct model_transfer *transfer)
 {
     struct model_file *state = &model->files[file];
@@ -35,6 +36,7 @@ static enum model_io read_eventfd(struct model *model, int file, struct model_tr
     return IO_DONE;
 }
 
+/* Rule 51. */
 static enum model_io write_eventfd(struct model *model, int file, struct model_transfer *transfer)
 {
     if (transfer->count < (int64_t)sizeof(uint64_t) ||

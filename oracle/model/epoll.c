@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+/* Rule 10. */
 int model_item_find(const struct model *model, int instance, int number, int file)
 {
     for (unsigned i = 0; i < model->nitems; i++) {
@@ -25,6 +26,7 @@ void model_item_remove(struct model *model, unsigned item)
             (model->nitems - item) * sizeof(model->items[0]));
 }
 
+/* Rule 37. */
 void model_forget_file(struct model *model, int file)
 {
     for (unsigned i = model->nitems; i-- > 0;) {
@@ -176,8 +178,8 @@ int model_send_events(struct model *model, int instance, int64_t room, bool faul
 
 /* --- epoll_ctl --- */
 
-/* Links of the longest chain of instances below `from`; past the limit if `instance` is among
- * them: adding `from` there would close a loop. */
+/* Rule 17. Links of the longest chain of instances below `from`; past the limit if `instance` is
+ * among them: adding `from` there would close a loop. */
 static unsigned links_below(const struct model *model, int from, int instance, unsigned level)
 {
     unsigned longest = 0;

@@ -44,6 +44,7 @@ static int compare_items(const void *left, const void *right)
     return a->data < b->data ? -1 : a->data > b->data;
 }
 
+/* Rule 36. */
 static void append_list(const struct model *model, unsigned step, unsigned owner, int number,
                         struct trace *trace)
 {

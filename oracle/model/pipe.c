@@ -36,6 +36,7 @@ static enum model_io fail(struct model_transfer *transfer, int err)
     return IO_ERROR;
 }
 
+/* Rule 45. */
 static enum model_io read_pipe(struct model *model, int file, struct model_transfer *transfer)
 {
     struct model_file *state = &model->files[file];
@@ -64,7 +65,8 @@ static enum model_io read_pipe(struct model *model, int file, struct model_trans
     return IO_DONE;
 }
 
-/* The part of a write that is over whole pages goes behind what the last page holds, if it fits. */
+/* Rule 45: the part of a write that is over whole pages goes behind what the last page holds, if it
+ * fits. */
 static uint32_t merge(struct model *model, int reader, uint32_t odd)
 {
     struct model_file *state = &model->files[reader];
@@ -76,6 +78,7 @@ static uint32_t merge(struct model *model, int reader, uint32_t odd)
     return odd;
 }
 
+/* Rules 45 and 46. */
 static enum model_io write_pipe(struct model *model, int file, struct model_transfer *transfer)
 {
     int reader = model->files[file].peer;
@@ -110,7 +113,7 @@ static enum model_io write_pipe(struct model *model, int file, struct model_tran
     return transfer->done > 0 ? IO_DONE : IO_SLEEP;
 }
 
-/* pipe_release: everyone hears of it while the other end is there. */
+/* pipe_release, rule 46: everyone hears of it while the other end is there. */
 static void release_pipe(struct model *model, int file)
 {
     int peer = model->files[file].peer;

@@ -119,7 +119,8 @@ static bool resume_wait(struct model *model, struct model_actor *actor)
     return true;
 }
 
-/* Each pass of poll and select looks the number up anew: it may be closed, or another file's. */
+/* Rule 40: each pass of poll and select looks the number up anew: it may be closed, or another
+ * file's. */
 static bool resume_poll(struct model *model, struct model_actor *actor)
 {
     if (actor->count < 0)

@@ -164,8 +164,8 @@ void model_install(struct model *model, unsigned actor, int number, int file, bo
     struct model_table *table = model_table_of(model, actor);
 
     assert(number >= 0 && number < PROGRAM_FD_LIMIT);
-    /* The new reference is taken before the old one is dropped: dup2 over a number of the same
-     * file. */
+    /* Rule 39. The new reference is taken before the old one is dropped: dup2 over a number of the
+     * same file. */
     model_ref(model, file);
     int old = model_uninstall(table, number);
     table->files[number] = (int16_t)file;
@@ -175,8 +175,8 @@ void model_install(struct model *model, unsigned actor, int number, int file, bo
 }
 
 /*
- * close_files: fput puts each file's end on the task's list of work, which runs last in, first out
- * when the task returns to user space or has gone.
+ * Rule 42. close_files: fput puts each file's end on the task's list of work, which runs last in,
+ * first out when the task returns to user space or has gone.
  */
 void model_table_leave(struct model *model, unsigned actor)
 {

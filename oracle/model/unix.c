@@ -34,7 +34,7 @@ static uint32_t poll_unix(struct model *model, int file, uint32_t requested)
     return found | (writable(model, file, 0) ? MASK_OUT_BAND : 0);
 }
 
-/* sock_wfree: a message of `charge` bytes that `sender` sent is gone. */
+/* sock_wfree, rule 47: a message of `charge` bytes that `sender` sent is gone. */
 static void uncharge(struct model *model, int sender, uint32_t charge)
 {
     struct model_file *state = &model->files[sender];
@@ -50,7 +50,7 @@ static enum model_io fail(struct model_transfer *transfer, int err)
     return IO_ERROR;
 }
 
-/* sock_error: an error is told once. */
+/* sock_error: an error is told once. Rule 48. */
 static int take_error(struct model *model, int file)
 {
     int err = model->files[file].error;
@@ -59,6 +59,7 @@ static int take_error(struct model *model, int file)
     return err;
 }
 
+/* Rules 49 and 50. */
 static enum model_io read_datagram(struct model *model, int file, struct model_transfer *transfer)
 {
     struct model_file *state = &model->files[file];
@@ -130,6 +131,7 @@ static bool room(const struct model *model, int file)
     return model->files[file].charged < model->facts->socket_buffer;
 }
 
+/* Rule 47. */
 static enum model_io write_stream(struct model *model, int file, struct model_transfer *transfer)
 {
     struct model_file *state = &model->files[file];
@@ -161,6 +163,7 @@ static enum model_io fail_sent(struct model *model, int file, struct model_trans
     return fail(transfer, err);
 }
 
+/* Rule 50. */
 static enum model_io write_datagram(struct model *model, int file, struct model_transfer *transfer)
 {
     struct model_file *state = &model->files[file];
@@ -195,7 +198,7 @@ static enum model_io write_unix(struct model *model, int file, struct model_tran
                                        : write_stream(model, file, transfer);
 }
 
-/* unix_release_sock: the peer hears of the end, then what was not read is thrown away. */
+/* unix_release_sock, rule 48: the peer hears of the end, then what was not read is thrown away. */
 static void release_unix(struct model *model, int file)
 {
     struct model_file *state = &model->files[file];

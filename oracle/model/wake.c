@@ -134,6 +134,7 @@ static void hold_back(struct model *model, const struct model_wakeup *wakeup)
         model->held->wakeups[model->held->count++] = *wakeup;
 }
 
+/* Rules 21 to 23. */
 void model_wake(struct model *model, int file, uint32_t key, unsigned exclusive)
 {
     const struct model_wakeup wakeup = {
@@ -164,6 +165,7 @@ bool model_has_waiter(const struct model *model, int instance)
     return false;
 }
 
+/* Rule 21. */
 void model_wake_waiter(struct model *model, int instance)
 {
     int next = MODEL_NONE;
