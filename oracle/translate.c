@@ -25,6 +25,7 @@ static void translate_steps(const struct trace *from, const struct trace_map *ma
         struct trace_step *step = &trace->steps[map->origin[i]];
         *step = from->steps[i];
         step->completed_at = origin_of(map, step->completed_at);
+        step->handled_at = origin_of(map, step->handled_at);
         for (unsigned e = 0; e < step->nevents; e++)
             step->events[e].data = translate_data(from, map, step->events[e].data);
     }
@@ -116,6 +117,7 @@ void trace_translate(const struct trace *from, const struct trace_map *map,
     for (unsigned i = 0; i < PROGRAM_ACTORS_MAX; i++) {
         trace->processes[i] = from->processes[i];
         trace->processes[i].ended_at = origin_of(map, trace->processes[i].ended_at);
+        trace->cancelled_at[i] = origin_of(map, from->cancelled_at[i]);
     }
     translate_snapshots(from, map, trace);
     translate_tables(from, map, trace);

@@ -87,9 +87,22 @@ static void copy_step(struct metamorphic *metamorphic, const struct program *pro
     }
 }
 
-static void flush_point(struct metamorphic *metamorphic, unsigned actor, unsigned origin)
+/* A wait is a cancellation point, so a thread that is to end later would end there. */
+static bool may_wait(const struct program *program)
+{
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        if (op_table[program->steps[i].op].effect == EFFECT_CANCEL)
+            return false;
+    }
+    return true;
+}
+
+static void flush_point(struct metamorphic *metamorphic, unsigned actor, unsigned origin,
+                        bool waits)
 {
     (void)append(metamorphic, OP_FLUSH, actor, origin, true);
+    if (!waits)
+        return;
     struct step *wait = append(metamorphic, OP_EPOLL_WAIT, actor, origin, true);
     set_slot(wait, 0, SLOT_HIGH);
     wait->args[1] = 1;
@@ -99,6 +112,7 @@ int metamorphic_insert(const struct program *program, const uint32_t free_actors
                        struct metamorphic *ret_metamorphic)
 {
     unsigned room = PROGRAM_STEPS_MAX - program->nsteps;
+    bool waits = may_wait(program);
 
     if (room < METAMORPHIC_SETUP_STEPS + METAMORPHIC_POINT_STEPS ||
         program->nslots + METAMORPHIC_SLOTS > PROGRAM_SLOTS_MAX)
@@ -113,7 +127,7 @@ int metamorphic_insert(const struct program *program, const uint32_t free_actors
             continue;
         if (((able >> actor) & 1) == 0)
             actor = (unsigned)__builtin_ctz(able);
-        flush_point(ret_metamorphic, actor, i);
+        flush_point(ret_metamorphic, actor, i, waits);
         room -= METAMORPHIC_POINT_STEPS;
     }
     return 0;

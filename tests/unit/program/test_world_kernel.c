@@ -104,6 +104,9 @@ static void choose_args(struct maker *maker, struct step *step, unsigned nslots)
             continue;
         }
         step->args[i] = info->values[random_below(&maker->state, info->nvalues)];
+        /* The world counts messages, and takes one of no bytes for one that a read can use up. */
+        if (op->args[i] == ARG_COUNT && maker->wide && step->args[i] == 0)
+            step->args[i] = 1;
         /* Nothing here may sleep. */
         if (op->args[i] == ARG_SOCKET_FLAGS || (maker->wide && op->args[i] == ARG_SOCKET_TYPE))
             step->args[i] |= SOCK_NONBLOCK;
