@@ -95,7 +95,8 @@ static struct stream {
 static struct stream *find_stream(int number)
 {
     for (unsigned i = 0; i < PROGRAM_SLOTS_MAX; i++) {
-        if (streams[i].stream && streams[i].number == number)
+        /* -1 is the number of a stream whose own has gone to another. */
+        if (streams[i].stream && number >= 0 && streams[i].number == number)
             return &streams[i];
     }
     return NULL;

@@ -52,14 +52,17 @@ static int handler_ctl(struct model *model, unsigned actor, unsigned index)
     const struct step *step = model->step;
     struct step call = {.op = OP_EPOLL_CTL, .actor = (uint8_t)actor};
     unsigned own = model->index;
+    unsigned current = model->current;
 
     model->step = &call;
     model->index = index;
+    model->current = actor;
     model->atomic++;
     int err = model_ctl(model, handler->epfd, handler->op, handler->number, handler->event);
     model->atomic--;
     model->step = step;
     model->index = own;
+    model->current = current;
     return err;
 }
 
