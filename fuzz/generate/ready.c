@@ -59,8 +59,9 @@ void ready_copy(struct ready *to, const struct ready *from, unsigned nactors, un
 
 static int model_file(const struct ready *ready, int file)
 {
+    if (file == WORLD_FILE_NONE)
+        return MODEL_NONE;
     const struct world_file *sought = &ready->world.files[file];
-
     for (unsigned i = 0; i < ready->model.nfiles; i++) {
         const struct model_file *found = &ready->model.files[i];
         if (found->born == sought->born && found->out == sought->out && !found->inner)
