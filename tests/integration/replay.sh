@@ -4,7 +4,14 @@
 source "$(dirname "$0")/lib.sh"
 
 corpus=corpus/regress
-ln -s "$SOURCE/corpus" corpus
+if [ -z "${SANITIZED:-}" ]; then
+    ln -s "$SOURCE/corpus" corpus
+else
+    # A sanitizer's runtime takes over the end of a cancelled thread and puts signals off: programs
+    # with either are left out under it.
+    mkdir -p corpus/regress
+    grep -LE 'pthread_cancel\(|tgkill\(' "$SOURCE"/corpus/regress/*.epd | xargs -I{} ln -s {} corpus/regress/
+fi
 for turn in 1 2 3; do
     run_tool 0 replay $corpus --junit junit.xml -v
     mv out out.$turn
