@@ -133,6 +133,7 @@ void examiner_stop(struct examiner *examiner)
     trace_free(examiner->flushed_raw);
     trace_free(examiner->flushed_own);
     trace_free(examiner->model_trace);
+    model_follow_free(); /* an examiner belongs to one thread */
     free(examiner);
 }
 
