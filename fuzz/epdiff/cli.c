@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +153,7 @@ int cli_harness_error(const char *command, int err, const char *why)
     return STATUS_HARNESS;
 }
 
-static volatile sig_atomic_t signals_seen;
+static atomic_uint signals_seen; /* the workers look at it, too */
 
 static void on_interrupt(int signal)
 {

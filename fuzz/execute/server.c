@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,16 +21,16 @@
 
 extern char **environ;
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted;
 
 void executor_interrupt(void)
 {
-    interrupted = 1;
+    atomic_store(&interrupted, true);
 }
 
 bool executor_interrupted(void)
 {
-    return interrupted;
+    return atomic_load(&interrupted);
 }
 
 uint64_t executor_now_ms(void)
@@ -109,10 +110,6 @@ static char *sanitizer_entries[] = {
 #ifdef __SANITIZE_ADDRESS__
     (char *)"ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:handle_segv=0:abort_on_error=1",
     (char *)"UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1",
-#endif
-#ifdef __SANITIZE_THREAD__
-    (char *)"TSAN_OPTIONS=die_after_fork=0:handle_segv=0:report_signal_unsafe=0:halt_on_error=1:"
-            "abort_on_error=1",
 #endif
     NULL};
 

@@ -4,10 +4,10 @@
 source "$(dirname "$0")/lib.sh"
 
 corpus=corpus/regress
-if [ -z "${SANITIZED:-}" ]; then
+if [[ ${SANITIZED:-} != *address* ]]; then
     ln -s "$SOURCE/corpus" corpus
 else
-    # A sanitizer's runtime takes over the end of a cancelled thread and puts signals off: programs
+    # AddressSanitizer's runtime takes over the end of a cancelled thread and puts signals off: programs
     # with either are left out under it.
     mkdir -p corpus/regress
     grep -LE 'pthread_cancel\(|tgkill\(' "$SOURCE"/corpus/regress/*.epd | xargs -I{} ln -s {} corpus/regress/
