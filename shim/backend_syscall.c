@@ -23,16 +23,21 @@ static int syscall_execute_one(const struct pending_op *op, unsigned int flags)
     return result;
 }
 
-static int syscall_execute(const struct pending_op *ops, size_t count, unsigned int flags)
+static int syscall_execute(struct pending_op *ops, size_t count, unsigned int flags)
 {
-    for (size_t index = 0; index < count; index++) {
-        int result = syscall_execute_one(&ops[index], flags);
+    int first_error = 0;
 
-        if (result < 0) {
-            return result;
+    for (size_t index = 0; index < count; index++) {
+        if (first_error < 0 && (flags & BATCH_ALL) == 0) {
+            ops[index].result = -ECANCELED;
+            continue;
+        }
+        ops[index].result = syscall_execute_one(&ops[index], flags);
+        if (first_error == 0) {
+            first_error = ops[index].result;
         }
     }
-    return 0;
+    return first_error;
 }
 
 const struct backend backend_syscall = {

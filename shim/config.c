@@ -37,22 +37,12 @@ static const char config_backend_names[] =
 
 static const char config_backend_default[] = "syscall";
 
-/* names is a list with a space before each. */
-static _Noreturn void config_refuse(const char *variable, const char *value, const char *names)
+/* Writes the line, cut and cleaned, and ends the process. length is what snprintf returned. */
+static _Noreturn void config_end(char *line, int length)
 {
-    char line[CONFIG_LINE_MAX];
     ssize_t written;
-    int length;
 
-    if (value == NULL) {
-        length = snprintf(line, sizeof(line), "libepbatch: %s is not set; it must be one of:%s",
-                          variable, names);
-    } else {
-        length = snprintf(line, sizeof(line),
-                          "libepbatch: %s is \"%.*s\", which is unknown; it must be one of:%s",
-                          variable, CONFIG_VALUE_MAX, value, names);
-    }
-    assert(length > 0 && (size_t)length < sizeof(line));
+    assert(length > 0 && length < CONFIG_LINE_MAX);
     for (int index = 0; index < length; index++) {
         if (iscntrl((unsigned char)line[index])) {
             line[index] = '?';
@@ -63,6 +53,31 @@ static _Noreturn void config_refuse(const char *variable, const char *value, con
     written = write(STDERR_FILENO, line, (size_t)length + 1);
     (void)written;
     _exit(CONFIG_EXIT_REFUSED);
+}
+
+_Noreturn void config_refuse_backend(const struct backend *backend, const char *why)
+{
+    char line[CONFIG_LINE_MAX];
+
+    config_end(line, snprintf(line, sizeof(line), "libepbatch: EPBATCH_BACKEND is \"%s\", but %.*s",
+                              backend->name, CONFIG_LINE_MAX / 2, why));
+}
+
+/* names is a list with a space before each. */
+static _Noreturn void config_refuse(const char *variable, const char *value, const char *names)
+{
+    char line[CONFIG_LINE_MAX];
+    int length;
+
+    if (value == NULL) {
+        length = snprintf(line, sizeof(line), "libepbatch: %s is not set; it must be one of:%s",
+                          variable, names);
+    } else {
+        length = snprintf(line, sizeof(line),
+                          "libepbatch: %s is \"%.*s\", which is unknown; it must be one of:%s",
+                          variable, CONFIG_VALUE_MAX, value, names);
+    }
+    config_end(line, length);
 }
 
 static const struct policy *config_find_policy(const char *name)

@@ -20,4 +20,8 @@ struct config {
  */
 void config_load(struct config *ret_config);
 
+/* Says in one line on stderr that this machine cannot have the backend and why; ends the process.
+ */
+_Noreturn void config_refuse_backend(const struct backend *backend, const char *why);
+
 #endif

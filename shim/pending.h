@@ -16,6 +16,7 @@ struct pending_op {
     int fd;
     bool has_event; /* false: the call passed no event, or the operation reads none */
     struct epoll_event event;
+    int result; /* the backend's: 0 or a negative errno */
 };
 
 /* All zero is an empty list. */

@@ -4,6 +4,7 @@
 #include "shim/real.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -30,7 +31,22 @@ __attribute__((constructor(SHIM_CONSTRUCTOR_PRIORITY))) static void shim_start(v
     assert(shim_policy() == NULL);
     config_load(&config);
     real_resolve();
+    if (config.backend->start != NULL) {
+        const char *why = config.backend->start();
+
+        if (why != NULL) {
+            config_refuse_backend(config.backend, why);
+        }
+    }
     batch_set_backend(config.backend);
+    if (config.backend->forked != NULL) {
+        /* Without memory for the handler the child would write into its parent's ring, or the like.
+         */
+        int result = pthread_atfork(NULL, NULL, config.backend->forked);
+
+        assert(result == 0);
+        (void)result;
+    }
     if (config.policy->start != NULL) {
         config.policy->start();
     }

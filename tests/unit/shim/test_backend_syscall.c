@@ -5,7 +5,7 @@
 #include "shim/batch.h"
 #include "tests/unit/shim/fake.h"
 
-static const struct pending_op three[] = {
+static struct pending_op three[] = {
     {.epfd = 3, .op = EPOLL_CTL_ADD, .fd = 4, .has_event = true, .event = {.events = EPOLLIN}},
     {.epfd = 3, .op = EPOLL_CTL_MOD, .fd = 5, .has_event = true, .event = {.events = EPOLLOUT}},
     {.epfd = 9, .op = EPOLL_CTL_DEL, .fd = 6},
@@ -35,6 +35,21 @@ static void test_stops_at_the_first_failure(void **state)
     fake_answers[1] = EBADF;
     assert_int_equal(execute(3, BATCH_FIXUPS), -EBADF);
     assert_int_equal(fake_calls_made, 2);
+    assert_int_equal(three[0].result, 0);
+    assert_int_equal(three[1].result, -EBADF);
+    assert_int_equal(three[2].result, -ECANCELED);
+}
+
+static void test_goes_on_when_asked(void **state)
+{
+    (void)state;
+    fake_answers[0] = EPERM;
+    fake_answers[1] = EBADF;
+    assert_int_equal(execute(3, BATCH_ALL), -EPERM);
+    assert_int_equal(fake_calls_made, 3);
+    assert_int_equal(three[0].result, -EPERM);
+    assert_int_equal(three[1].result, -EBADF);
+    assert_int_equal(three[2].result, 0);
 }
 
 static void test_fixes_nothing_unasked(void **state)
@@ -91,7 +106,7 @@ static void test_fixes_no_other_error(void **state)
 
 static void test_passes_a_null_event_on(void **state)
 {
-    const struct pending_op op = {.epfd = 3, .op = EPOLL_CTL_ADD, .fd = 4};
+    struct pending_op op = {.epfd = 3, .op = EPOLL_CTL_ADD, .fd = 4};
 
     (void)state;
     fake_answers[0] = EFAULT;
@@ -104,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_runs_in_order, fake_reset),
         cmocka_unit_test_setup(test_stops_at_the_first_failure, fake_reset),
+        cmocka_unit_test_setup(test_goes_on_when_asked, fake_reset),
         cmocka_unit_test_setup(test_fixes_nothing_unasked, fake_reset),
         cmocka_unit_test_setup(test_tries_a_mod_for_an_add, fake_reset),
         cmocka_unit_test_setup(test_tries_an_add_for_a_mod, fake_reset),

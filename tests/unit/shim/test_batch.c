@@ -11,7 +11,7 @@ static unsigned int recorded_flags;
 static int recorded_batches;
 static int backend_result;
 
-static int recording_execute(const struct pending_op *ops, size_t count, unsigned int flags)
+static int recording_execute(struct pending_op *ops, size_t count, unsigned int flags)
 {
     assert_true(count <= FAKE_CALLS_MAX);
     for (size_t index = 0; index < count; index++) {
