@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -73,13 +74,26 @@ static pid_t raw_fork(void)
     return next();
 }
 
-static const struct real_functions raw = {
+/* The late ones are filled in by the first call: see real_functions. */
+static struct real_functions raw = {
 #define INTERPOSED(type, name, parameters) .name = raw_##name,
+#define INTERPOSED_LATE(type, name, parameters)
 #include "shim/interposed.def"
 #undef INTERPOSED
 };
 
 static struct real_functions resolved;
+static bool looked_up;
+
+static void real_look_up_late(void)
+{
+#define INTERPOSED(type, name, parameters)
+#define INTERPOSED_LATE(type, name, parameters)                                                    \
+    raw.name = (type(*) parameters)real_lookup(#name);
+#include "shim/interposed.def"
+#undef INTERPOSED
+    looked_up = true;
+}
 
 /* Atomic, because the constructor of another library may have started threads already. */
 static const struct real_functions *_Atomic current = &raw;
@@ -89,9 +103,20 @@ const struct real_functions *real_functions(void)
     return atomic_load_explicit(&current, memory_order_acquire);
 }
 
+const struct real_functions *real_functions_early(void)
+{
+    const struct real_functions *functions = real_functions();
+
+    if (functions == &raw && !looked_up) {
+        real_look_up_late();
+    }
+    return functions;
+}
+
 void real_resolve(void)
 {
     assert(real_functions() == &raw);
+    real_look_up_late();
     resolved = raw;
 /* A libc that lacks a function (epoll_pwait2 came with 2.35) leaves the system call in place. */
 #define INTERPOSED(type, name, parameters)                                                         \
@@ -101,6 +126,7 @@ void real_resolve(void)
             resolved.name = (type(*) parameters)symbol;                                            \
         }                                                                                          \
     }
+#define INTERPOSED_LATE(type, name, parameters)
 #include "shim/interposed.def"
 #undef INTERPOSED
     atomic_store_explicit(&current, &resolved, memory_order_release);

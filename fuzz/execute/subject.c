@@ -9,7 +9,7 @@
 
 /* The shim's policies and backends, as its own tables name them. They meet the tool by these names
  * only. */
-static const char *const policies[] = {"naive", "hash", "tls", NULL};
+static const char *const policies[] = {"naive", "hash", "tls", "transparent", NULL};
 static const char *const backends[] = {"syscall", NULL};
 
 int subject_home(char *ret_path, size_t size)
@@ -74,7 +74,7 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
              (int)(policy_length > 30 ? 30 : policy_length), name);
     snprintf(subject->backend, sizeof(subject->backend), "%.30s", backend);
     if (!in_list(policies, subject->policy)) {
-        snprintf(ret_why, size, "unknown policy '%s', expected naive, hash or tls",
+        snprintf(ret_why, size, "unknown policy '%s', expected naive, hash, tls or transparent",
                  subject->policy);
         return -EINVAL;
     }

@@ -1,0 +1,242 @@
+/*
+ * Where descriptors begin, get a second number, and end. What makes other kinds of files is not
+ * taken over: a number of unknown origin is treated with care anyway.
+ */
+#include "shim/interpose.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* SOCK_TYPE_MASK of linux/net.h: the rest are flags. */
+#define SOCKET_TYPE 0xf
+
+enum shadow_kind interpose_socket_kind(int type)
+{
+    return (type & SOCKET_TYPE) == SOCK_STREAM ? SHADOW_SOCKET : SHADOW_DATAGRAM;
+}
+
+int interpose_opened_pair(int result, const int fds[2], enum shadow_kind kind, uint64_t stamp)
+{
+    if (result == 0) {
+        (void)interpose_opened(fds[0], kind, stamp);
+        (void)interpose_opened(fds[1], kind, stamp);
+    }
+    return result;
+}
+
+EXPORT int pipe(int fds[2])
+{
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_opened_pair(REAL(pipe)(fds), fds, SHADOW_PIPE, stamp);
+}
+
+EXPORT int pipe2(int fds[2], int flags)
+{
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_opened_pair(REAL(pipe2)(fds, flags), fds, SHADOW_PIPE, stamp);
+}
+
+EXPORT int socket(int domain, int type, int protocol)
+{
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_opened(REAL(socket)(domain, type, protocol), interpose_socket_kind(type), stamp);
+}
+
+EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
+{
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_opened_pair(REAL(socketpair)(domain, type, protocol, fds), fds, interpose_socket_kind(type),
+                       stamp);
+}
+
+EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
+{
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_opened(REAL(accept)(fd, address, length), SHADOW_SOCKET, stamp);
+}
+
+EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_opened(REAL(accept4)(fd, address, length, flags), SHADOW_SOCKET, stamp);
+}
+
+EXPORT int eventfd(unsigned int initval, int flags)
+{
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_opened(REAL(eventfd)(initval, flags), SHADOW_EVENTFD, stamp);
+}
+
+EXPORT int timerfd_create(int clock, int flags)
+{
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_opened(REAL(timerfd_create)(clock, flags), SHADOW_TIMERFD, stamp);
+}
+
+int interpose_duplicated(int from, int result, uint64_t stamp)
+{
+    if (result >= 0) {
+        CALL_HOOK(duplicated, from, result, stamp);
+    }
+    return result;
+}
+
+EXPORT int dup(int fd)
+{
+    uint64_t stamp = interpose_before_open();
+
+    CALL_HOOK(before_duplicate, fd);
+    return interpose_duplicated(fd, REAL(dup)(fd), stamp);
+}
+
+/* The close of `over` gets a stamp of its own, and the new number comes after it. */
+uint64_t interpose_before_replace(int fd, int over)
+{
+    if (fd == over) {
+        return 0;
+    }
+    CALL_HOOK(before_duplicate, fd);
+    CALL_HOOK(before_replace, over);
+    return interpose_before_open();
+}
+
+EXPORT int dup2(int fd, int over)
+{
+    uint64_t stamp = interpose_before_replace(fd, over);
+
+    return interpose_duplicated(fd, REAL(dup2)(fd, over), stamp);
+}
+
+EXPORT int dup3(int fd, int over, int flags)
+{
+    uint64_t stamp = interpose_before_replace(fd, over);
+
+    return interpose_duplicated(fd, REAL(dup3)(fd, over, flags), stamp);
+}
+
+/* The third argument is a number or a pointer; both are passed in one register. */
+static int fcntl_with(int (*next)(int, int, ...), int fd, int cmd, long argument)
+{
+    uint64_t stamp;
+
+    if (cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC) {
+        return next(fd, cmd, argument);
+    }
+    stamp = interpose_before_open();
+    CALL_HOOK(before_duplicate, fd);
+    return interpose_duplicated(fd, next(fd, cmd, argument), stamp);
+}
+
+EXPORT int fcntl(int fd, int cmd, ...)
+{
+    va_list arguments;
+    long argument;
+
+    va_start(arguments, cmd);
+    argument = va_arg(arguments, long);
+    va_end(arguments);
+    return fcntl_with(REAL(fcntl), fd, cmd, argument);
+}
+
+EXPORT int fcntl64(int fd, int cmd, ...)
+{
+    va_list arguments;
+    long argument;
+
+    va_start(arguments, cmd);
+    argument = va_arg(arguments, long);
+    va_end(arguments);
+    return fcntl_with(REAL(fcntl64), fd, cmd, argument);
+}
+
+void interpose_before_close_range(unsigned int first, unsigned int last, int flags)
+{
+    bool valid =
+        first <= last && (flags & ~(int)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) == 0;
+
+    if (valid && (flags & (int)CLOSE_RANGE_UNSHARE) != 0) {
+        CALL_HOOK(before, CHANGE_SPLIT);
+    }
+    if (valid && (flags & (int)CLOSE_RANGE_CLOEXEC) == 0) {
+        CALL_HOOK(before_close_range, first, last);
+    }
+}
+
+EXPORT int close_range(unsigned int first, unsigned int last, int flags)
+{
+    interpose_before_close_range(first, last, flags);
+    return REAL(close_range)(first, last, flags);
+}
+
+EXPORT void closefrom(int first)
+{
+    CALL_HOOK(before_close_range, first < 0 ? 0 : (unsigned int)first, ~0u);
+    REAL(closefrom)(first);
+}
+
+/* libc closes the descriptor of a stream by a call of its own, which nobody can take over. */
+static void before_stream_close(FILE *stream)
+{
+    int saved_errno = errno;
+    int fd = fileno(stream);
+
+    errno = saved_errno;
+    if (fd >= 0) {
+        CALL_HOOK(before_close, fd);
+    }
+}
+
+EXPORT int fclose(FILE *stream)
+{
+    if (HOOKS(inside)) {
+        before_stream_close(stream);
+    }
+    return REAL(fclose)(stream);
+}
+
+EXPORT int pclose(FILE *stream)
+{
+    if (HOOKS(inside)) {
+        before_stream_close(stream);
+    }
+    return REAL(pclose)(stream);
+}
+
+EXPORT int closedir(DIR *stream)
+{
+    if (HOOKS(inside)) {
+        CALL_HOOK(before_close, dirfd(stream));
+    }
+    return REAL(closedir)(stream);
+}
+
+EXPORT FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+    if (HOOKS(inside)) {
+        before_stream_close(stream);
+    }
+    return REAL(freopen)(path, mode, stream);
+}
+
+EXPORT FILE *freopen64(const char *path, const char *mode, FILE *stream)
+{
+    if (HOOKS(inside)) {
+        before_stream_close(stream);
+    }
+    return REAL(freopen64)(path, mode, stream);
+}
