@@ -54,22 +54,18 @@ static void judge_failure(int result)
     ending = true;
 }
 
-/* Carries out batch[0..count). Returns the first error. */
-static int execute(size_t count, enum stats_flush why)
+/* Carries out batch[0..count). */
+static void execute(size_t count, enum stats_flush why)
 {
-    int result;
-
-    if (count == 0) {
-        return 0;
-    }
     stats_batch(why, count);
-    result = batch_execute(batch, count, BATCH_ALL);
-    for (size_t index = 0; index < count && result < 0; index++) {
+    if (batch_execute(batch, count, BATCH_ALL) == 0) {
+        return;
+    }
+    for (size_t index = 0; index < count; index++) {
         if (batch[index].result < 0) {
             judge_failure(batch[index].result);
         }
     }
-    return result;
 }
 
 static void take(struct shadow_op *op, size_t index)
@@ -82,21 +78,16 @@ static void take(struct shadow_op *op, size_t index)
     shadow_op_remove(op);
 }
 
-static int flush_instance(struct shadow_file *instance, enum stats_flush why)
+static void flush_instance(struct shadow_file *instance, enum stats_flush why)
 {
-    int first_error = 0;
-
     while (instance->first != NULL) {
         size_t count = 0;
-        int result;
 
         while (instance->first != NULL && count < BATCH_MOST) {
             take(instance->first, count++);
         }
-        result = execute(count, why);
-        first_error = first_error < 0 ? first_error : result;
+        execute(count, why);
     }
-    return first_error;
 }
 
 /* What is pending on one number, on whatever instance. The rest stays: the order among targets
@@ -109,32 +100,27 @@ static void flush_number(struct shadow_number *entry, enum stats_flush why)
         while (entry->first != NULL && count < BATCH_MOST) {
             take(entry->first, count++);
         }
-        (void)execute(count, why);
+        execute(count, why);
     }
 }
 
 static enum stats_flush why_all;
-static int error_of_all;
 
 static void flush_file(struct shadow_file *file)
 {
-    int result = flush_instance(file, why_all);
-
-    error_of_all = error_of_all < 0 ? error_of_all : result;
+    flush_instance(file, why_all);
 }
 
-static int flush_all(enum stats_flush why)
+static void flush_all(enum stats_flush why)
 {
     why_all = why;
-    error_of_all = 0;
     shadow_each_file(flush_file);
-    return error_of_all;
 }
 
 static void leave(void)
 {
     if (ending && !is_off()) {
-        (void)flush_all(FLUSH_END);
+        flush_all(FLUSH_END);
         atomic_store_explicit(&off, true, memory_order_release);
     }
     inside_leave();
@@ -146,7 +132,7 @@ static void stop(struct shadow_file *instance, enum shadow_stop why, enum stats_
     if (instance->kind != SHADOW_EPOLL || instance->stop != STOP_NOT) {
         return;
     }
-    (void)flush_instance(instance, flush);
+    flush_instance(instance, flush);
     instance->stop = why;
     shadow_items_forget(instance);
     stats.stopped[why]++;
@@ -270,7 +256,7 @@ static bool defer(struct shadow_file *instance, int op, int fd, const struct epo
     }
     if (!elide(instance, op, fd, &copy)) {
         if (shadow_op_add(instance, op, fd, &copy) == NULL) {
-            (void)flush_all(FLUSH_FULL);
+            flush_all(FLUSH_FULL);
             return false;
         }
     }
@@ -323,7 +309,7 @@ static int ctl_at_once(struct shadow_file *instance, int epfd, int op, int fd,
         flush_number(entry, FLUSH_DIRECT);
     }
     if (target != NULL && op == EPOLL_CTL_ADD && known_instance(fd) != NULL) {
-        (void)flush_instance(target, FLUSH_NEST);
+        flush_instance(target, FLUSH_NEST);
     }
     stats.direct++;
     result = batch_ctl_direct(epfd, op, fd, event);
@@ -360,7 +346,7 @@ static int transparent_before_wait(int epfd, bool sleeps, void **ret_token)
     }
     file = shadow_file(epfd);
     if (file != NULL && file->kind == SHADOW_EPOLL) {
-        (void)flush_instance(file, FLUSH_WAIT);
+        flush_instance(file, FLUSH_WAIT);
         if (sleeps && file->stop == STOP_NOT) {
             file->waiters++;
             shadow_pin(file);
@@ -410,7 +396,7 @@ static void close_number(int fd, bool for_certain)
         if (last && elides[RULE_INSTANCE]) {
             drop(&entry->file->first, RULE_INSTANCE);
         } else {
-            (void)flush_instance(entry->file, FLUSH_CLOSE);
+            flush_instance(entry->file, FLUSH_CLOSE);
         }
     }
     if (last && elides[RULE_CLOSE] && inside_single()) {
@@ -531,7 +517,7 @@ static void transparent_before_change(int fd, bool connects)
     file = shadow_file(fd);
     if (file != NULL && (!connects || file->kind == SHADOW_DATAGRAM)) {
         if (file->duplicated) {
-            (void)flush_all(FLUSH_CHANGE); /* it may be pending under another number */
+            flush_all(FLUSH_CHANGE); /* it may be pending under another number */
         } else {
             flush_number(shadow_number(fd), FLUSH_CHANGE);
         }
@@ -563,7 +549,7 @@ static void transparent_before(enum policy_change change)
     if (is_off() || !inside_enter()) {
         return;
     }
-    (void)flush_all(FLUSH_EXEC);
+    flush_all(FLUSH_EXEC);
     if (change == CHANGE_SPAWN) {
         shadow_each_file(share);
     }
@@ -594,25 +580,39 @@ static void after_fork(bool child)
     inside_after_fork(child);
 }
 
-static void after_fork_in_parent(void)
+/* As handlers of pthread_atfork: fork leaves errno alone. */
+static void fork_prepare(void)
 {
+    int saved_errno = errno;
+
+    before_fork();
+    errno = saved_errno;
+}
+
+static void fork_parent(void)
+{
+    int saved_errno = errno;
+
     after_fork(false);
+    errno = saved_errno;
 }
 
-static void after_fork_in_child(void)
+static void fork_child(void)
 {
+    int saved_errno = errno;
+
     after_fork(true);
+    errno = saved_errno;
 }
 
+/* All calls were answered with 0 because that was certain: there is no error to tell. */
 static int transparent_flush(void)
 {
-    int result = 0;
-
     if (!is_off() && inside_enter()) {
-        result = flush_all(FLUSH_ASKED);
+        flush_all(FLUSH_ASKED);
         leave();
     }
-    return result;
+    return 0;
 }
 
 static const char *const rule_names[RULE_COUNT] = {
@@ -631,7 +631,7 @@ static void transparent_start(void)
     }
     inside_start();
     /* First among the handlers: the last to run before a fork, and the first behind it. */
-    if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
+    if (pthread_atfork(fork_prepare, fork_parent, fork_child) != 0) {
         config_say("no memory for the handlers of fork; nothing is deferred");
         atomic_store_explicit(&off, true, memory_order_release);
     }

@@ -270,6 +270,10 @@ int examine_quick(struct examiner *examiner, const struct program *program, unsi
     examination->subject = examiner->quick_trace;
     judge(examiner, subject, examination->native, examination->subject, &examination->verdict);
     examination->result = result_of(&examination->verdict);
+    if (subject_is_bypassed(&examiner->subjects[subject], program)) {
+        examination->beyond = true;
+        examination->result = EXAMINED_EQUAL;
+    }
     return 0;
 }
 

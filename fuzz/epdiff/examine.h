@@ -52,7 +52,9 @@ struct examination {
     struct verdict verdict;
     const struct trace *native; /* metamorphic: the subject's run with flush points, without them */
     const struct trace *subject;
-    bool beyond; /* subject model: it has nothing to say about a part of the program */
+    /* Subject model: it has nothing to say about a part of the program. Subject transparent: the
+     * program passes it by, and a quick look says nothing. */
+    bool beyond;
     char opinion[OPINION_MAX + 1]; /* examine_closely: what the model says of the native run; empty
                                       if both runs are equal */
 };

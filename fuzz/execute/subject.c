@@ -135,6 +135,22 @@ bool subject_matches(const struct subject *subject, const char *pattern)
            subject->name[length] == '+';
 }
 
+bool subject_has_limits(const struct subject *subject)
+{
+    return subject->kind == SUBJECT_SHIM && strcmp(subject->policy, "transparent") == 0;
+}
+
+bool subject_is_bypassed(const struct subject *subject, const struct program *program)
+{
+    if (!subject_has_limits(subject))
+        return false;
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        if (program->steps[i].op == OP_INLINE_CLOSE)
+            return true;
+    }
+    return false;
+}
+
 const char *subject_list(unsigned index, char *ret_why, size_t size)
 {
     static _Thread_local char name[SUBJECT_NAME_MAX + 1];

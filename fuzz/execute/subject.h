@@ -4,6 +4,8 @@
 #ifndef EPDIFF_EXECUTE_SUBJECT_H
 #define EPDIFF_EXECUTE_SUBJECT_H
 
+#include "fuzz/program/program.h"
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +43,16 @@ int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, 
  * same name, or the same without its backend.
  */
 bool subject_matches(const struct subject *subject, const char *pattern);
+
+/*
+ * True if the program makes a call that the subject says it cannot see, so that it promises nothing:
+ * an inline system call passes by every preloaded library. Only `transparent` says so; what the
+ * others let slip is what they are tested for.
+ */
+bool subject_is_bypassed(const struct subject *subject, const struct program *program);
+
+/* True if there is any such program. */
+bool subject_has_limits(const struct subject *subject);
 
 /*
  * Lists what can be named here. Returns the name of the index-th subject, or NULL past the last;
