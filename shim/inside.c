@@ -27,7 +27,7 @@ extern void *__libc_stack_end;
 struct self {
     /* Volatile: a handler on the same thread looks at them. */
     volatile bool inside;
-    volatile bool vforked; /* this thread is a vfork's child for the time being */
+    volatile bool vforked;  /* this thread is a vfork's child for the time being */
     volatile int postponed; /* the signal that came while inside, 0: none */
     siginfo_t info;
     sigset_t mask; /* to be restored when it is sent again */
@@ -49,7 +49,7 @@ static size_t main_stack_size;
  * its action changes gets the old or the new one, as from the kernel. */
 static struct {
     _Atomic(void (*)(int, siginfo_t *, void *)) handler; /* NULL: SIG_DFL or SIG_IGN, no handler */
-    atomic_bool reset; /* SA_RESETHAND */
+    atomic_bool reset;                                   /* SA_RESETHAND */
     struct sigaction action;
 } actions[SIGNALS];
 

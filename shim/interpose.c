@@ -2,8 +2,8 @@
  * The libc names of the seed: epoll itself, close and fork. Each asks the policy, then calls the
  * real function; epbatch_flush alone has none behind it.
  */
-#include "shim/epbatch.h"
 #include "shim/interpose.h"
+#include "shim/epbatch.h"
 
 #include <unistd.h>
 
@@ -105,8 +105,21 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
 
 EXPORT int close(int fd)
 {
+    int state;
+    int result;
+
+    if (!HOOKS(inside)) {
+        CALL_HOOK(before_close, fd);
+        return real_functions()->close(fd);
+    }
+    /* A cancellation acts before the hooks or after the close: what they did must follow (D5). */
+    pthread_testcancel();
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     CALL_HOOK(before_close, fd);
-    return real_functions()->close(fd);
+    result = real_functions()->close(fd);
+    CALL_HOOK(after_close);
+    (void)pthread_setcancelstate(state, NULL);
+    return result;
 }
 
 EXPORT pid_t fork(void)

@@ -49,15 +49,16 @@ EXPORT int socket(int domain, int type, int protocol)
 {
     uint64_t stamp = interpose_before_open();
 
-    return interpose_opened(REAL(socket)(domain, type, protocol), interpose_socket_kind(type), stamp);
+    return interpose_opened(REAL(socket)(domain, type, protocol), interpose_socket_kind(type),
+                            stamp);
 }
 
 EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 {
     uint64_t stamp = interpose_before_open();
 
-    return interpose_opened_pair(REAL(socketpair)(domain, type, protocol, fds), fds, interpose_socket_kind(type),
-                       stamp);
+    return interpose_opened_pair(REAL(socketpair)(domain, type, protocol, fds), fds,
+                                 interpose_socket_kind(type), stamp);
 }
 
 EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
@@ -166,8 +167,7 @@ EXPORT int fcntl64(int fd, int cmd, ...)
 
 void interpose_before_close_range(unsigned int first, unsigned int last, int flags)
 {
-    bool valid =
-        first <= last && (flags & ~(int)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) == 0;
+    bool valid = first <= last && (flags & ~(int)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) == 0;
 
     if (valid && (flags & (int)CLOSE_RANGE_UNSHARE) != 0) {
         CALL_HOOK(before, CHANGE_SPLIT);
@@ -197,7 +197,7 @@ static void before_stream_close(FILE *stream)
 
     errno = saved_errno;
     if (fd >= 0) {
-        CALL_HOOK(before_close, fd);
+        CALL_HOOK(before_replace, fd);
     }
 }
 
@@ -220,7 +220,7 @@ EXPORT int pclose(FILE *stream)
 EXPORT int closedir(DIR *stream)
 {
     if (HOOKS(inside)) {
-        CALL_HOOK(before_close, dirfd(stream));
+        CALL_HOOK(before_replace, dirfd(stream));
     }
     return REAL(closedir)(stream);
 }

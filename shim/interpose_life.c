@@ -40,7 +40,8 @@ __attribute__((visibility("hidden"))) long interpose_vfork_begin(void)
         return 0;
     }
     CALL_HOOK(before, CHANGE_SPAWN);
-    /* The child has this thread's memory, thread-local storage included: to the shim it is no one. */
+    /* The child has this thread's memory, thread-local storage included: to the shim it is no one.
+     */
     inside_vfork(true);
     return 1;
 }
@@ -54,6 +55,7 @@ __attribute__((visibility("hidden"))) pid_t (*interpose_vfork_real(void))(void)
 __attribute__((visibility("hidden"))) pid_t interpose_vfork_end(long result)
 {
     inside_vfork(false);
+    CALL_HOOK(after, CHANGE_SPAWN);
     if (result < 0) {
         errno = (int)-result;
         return -1;
@@ -100,67 +102,105 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
                        const posix_spawnattr_t *attributes, char *const arguments[],
                        char *const environment[])
 {
+    int result;
+
     CALL_HOOK(before, CHANGE_SPAWN);
-    return REAL(posix_spawn)(pid, path, actions, attributes, arguments, environment);
+    result = REAL(posix_spawn)(pid, path, actions, attributes, arguments, environment);
+    CALL_HOOK(after, CHANGE_SPAWN);
+    return result;
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                         const posix_spawnattr_t *attributes, char *const arguments[],
                         char *const environment[])
 {
+    int result;
+
     CALL_HOOK(before, CHANGE_SPAWN);
-    return REAL(posix_spawnp)(pid, file, actions, attributes, arguments, environment);
+    result = REAL(posix_spawnp)(pid, file, actions, attributes, arguments, environment);
+    CALL_HOOK(after, CHANGE_SPAWN);
+    return result;
 }
 
 EXPORT int system(const char *command)
 {
-    if (command != NULL) {
-        CALL_HOOK(before, CHANGE_SPAWN);
-    }
-    return REAL(system)(command);
+    int result;
+
+    CALL_HOOK(before, CHANGE_SPAWN);
+    result = REAL(system)(command);
+    CALL_HOOK(after, CHANGE_SPAWN);
+    return result;
 }
 
 EXPORT FILE *popen(const char *command, const char *mode)
 {
+    FILE *result;
+
     CALL_HOOK(before, CHANGE_SPAWN);
-    return REAL(popen)(command, mode);
+    result = REAL(popen)(command, mode);
+    CALL_HOOK(after, CHANGE_SPAWN);
+    return result;
 }
 
 EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
 {
+    int result;
+
     CALL_HOOK(before, CHANGE_EXEC);
-    return REAL(execve)(path, arguments, environment);
+    result = REAL(execve)(path, arguments, environment);
+    CALL_HOOK(after, CHANGE_EXEC);
+    return result;
 }
 
 EXPORT int execv(const char *path, char *const arguments[])
 {
+    int result;
+
     CALL_HOOK(before, CHANGE_EXEC);
-    return REAL(execv)(path, arguments);
+    result = REAL(execv)(path, arguments);
+    CALL_HOOK(after, CHANGE_EXEC);
+    return result;
 }
 
 EXPORT int execvp(const char *file, char *const arguments[])
 {
+    int result;
+
     CALL_HOOK(before, CHANGE_EXEC);
-    return REAL(execvp)(file, arguments);
+    result = REAL(execvp)(file, arguments);
+    CALL_HOOK(after, CHANGE_EXEC);
+    return result;
 }
 
 EXPORT int execvpe(const char *file, char *const arguments[], char *const environment[])
 {
+    int result;
+
     CALL_HOOK(before, CHANGE_EXEC);
-    return REAL(execvpe)(file, arguments, environment);
+    result = REAL(execvpe)(file, arguments, environment);
+    CALL_HOOK(after, CHANGE_EXEC);
+    return result;
 }
 
 EXPORT int fexecve(int fd, char *const arguments[], char *const environment[])
 {
+    int result;
+
     CALL_HOOK(before, CHANGE_EXEC);
-    return REAL(fexecve)(fd, arguments, environment);
+    result = REAL(fexecve)(fd, arguments, environment);
+    CALL_HOOK(after, CHANGE_EXEC);
+    return result;
 }
 
-EXPORT int execveat(int dirfd, const char *path, char *const arguments[],
-                    char *const environment[], int flags)
+EXPORT int execveat(int dirfd, const char *path, char *const arguments[], char *const environment[],
+                    int flags)
 {
+    int result;
+
     CALL_HOOK(before, CHANGE_EXEC);
-    return REAL(execveat)(dirfd, path, arguments, environment, flags);
+    result = REAL(execveat)(dirfd, path, arguments, environment, flags);
+    CALL_HOOK(after, CHANGE_EXEC);
+    return result;
 }
 
 /* How many arguments follow, NULL not counted. */
@@ -188,7 +228,7 @@ static bool is_null(const char *argument)
     size_t count;                                                                                  \
                                                                                                    \
     va_start(rest, first);                                                                         \
-    count = is_null(first) ? 0 : count_arguments(rest) + 1;                                       \
+    count = is_null(first) ? 0 : count_arguments(rest) + 1;                                        \
     va_end(rest);                                                                                  \
     char **vector = __builtin_alloca((count + 1) * sizeof(char *));                                \
                                                                                                    \
@@ -205,6 +245,7 @@ EXPORT int execl(const char *path, const char *argument, ...)
     COLLECT_ARGUMENTS(argument)
     CALL_HOOK(before, CHANGE_EXEC);
     result = REAL(execv)(path, vector);
+    CALL_HOOK(after, CHANGE_EXEC);
     va_end(rest);
     return result;
 }
@@ -216,6 +257,7 @@ EXPORT int execlp(const char *file, const char *argument, ...)
     COLLECT_ARGUMENTS(argument)
     CALL_HOOK(before, CHANGE_EXEC);
     result = REAL(execvp)(file, vector);
+    CALL_HOOK(after, CHANGE_EXEC);
     va_end(rest);
     return result;
 }
@@ -229,6 +271,7 @@ EXPORT int execle(const char *path, const char *argument, ...)
     environment = va_arg(rest, char *const *);
     CALL_HOOK(before, CHANGE_EXEC);
     result = REAL(execve)(path, vector, environment);
+    CALL_HOOK(after, CHANGE_EXEC);
     va_end(rest);
     return result;
 }

@@ -64,7 +64,7 @@ static bool in_set(const fd_set *set, int fd)
 }
 
 void interpose_look_at_sets(int count, const fd_set *reads, const fd_set *writes,
-                         const fd_set *excepts)
+                            const fd_set *excepts)
 {
     for (int fd = 0; fd < count && count <= 1 << 20; fd++) {
         if (in_set(reads, fd) || in_set(writes, fd) || in_set(excepts, fd)) {
@@ -73,7 +73,8 @@ void interpose_look_at_sets(int count, const fd_set *reads, const fd_set *writes
     }
 }
 
-EXPORT int select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout)
+EXPORT int select(int count, fd_set *reads, fd_set *writes, fd_set *excepts,
+                  struct timeval *timeout)
 {
     if (HOOKS(before_look)) {
         interpose_look_at_sets(count, reads, writes, excepts);

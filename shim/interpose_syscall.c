@@ -77,9 +77,6 @@ static long make_wait(long number, const long *a)
 static void before(long number, const long *a)
 {
     switch (number) {
-    case SYS_close:
-        CALL_HOOK(before_close, (int)a[0]);
-        break;
     case SYS_close_range:
         interpose_before_close_range((unsigned int)a[0], (unsigned int)a[1], (int)a[2]);
         break;
@@ -101,10 +98,6 @@ static void before(long number, const long *a)
         interpose_look_at_sets((int)a[0], (const fd_set *)a[1], (const fd_set *)a[2],
                                (const fd_set *)a[3]);
         break;
-    case SYS_execve:
-    case SYS_execveat:
-        CALL_HOOK(before, CHANGE_EXEC);
-        break;
     case SYS_sendmmsg:
     case SYS_fork:
     case SYS_vfork:
@@ -122,6 +115,8 @@ static void before(long number, const long *a)
 
 static long answer(long number, const long *a)
 {
+    long result;
+
     switch (number) {
     case SYS_epoll_create:
     case SYS_epoll_create1:
@@ -157,6 +152,17 @@ static long answer(long number, const long *a)
             return make_duplicate(number, a);
         }
         return make(number, a);
+    case SYS_close:
+        CALL_HOOK(before_close, (int)a[0]);
+        result = make(number, a);
+        CALL_HOOK(after_close);
+        return result;
+    case SYS_execve:
+    case SYS_execveat:
+        CALL_HOOK(before, CHANGE_EXEC);
+        result = make(number, a);
+        CALL_HOOK(after, CHANGE_EXEC);
+        return result;
     default:
         before(number, a);
         return make(number, a);

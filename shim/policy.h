@@ -36,6 +36,7 @@ struct policy {
     void (*after_wait)(void *token);
     /* close(fd) is about to be carried out; it is, whatever happens here. */
     void (*before_close)(int fd);
+    void (*after_close)(void);
     void (*before_fork)(void);
     /* fork has returned: called in the parent and, if there is one, in the child. */
     void (*after_fork)(void);
@@ -51,7 +52,7 @@ struct policy {
     /* `from` is about to be duplicated; it was, as `fd`. */
     void (*before_duplicate)(int from);
     void (*duplicated)(int from, int fd, uint64_t stamp);
-    /* dup2 and dup3 are about to close `fd`, unless they fail. */
+    /* A call that does more than that is about to close `fd`, unless it fails. */
     void (*before_replace)(int fd);
     void (*before_close_range)(unsigned int first, unsigned int last);
     /* poll, select or their kin are about to look at fd. */
@@ -61,6 +62,8 @@ struct policy {
     /* fd is about to be sent to whoever receives it. */
     void (*before_send)(int fd);
     void (*before)(enum policy_change change);
+    /* It has happened, or failed. */
+    void (*after)(enum policy_change change);
     /* The fork that runs no handlers of pthread_atfork; in the child and in the parent. */
     void (*before_bare_fork)(void);
     void (*after_bare_fork)(bool child);

@@ -88,8 +88,7 @@ static bool looked_up;
 static void real_look_up_late(void)
 {
 #define INTERPOSED(type, name, parameters)
-#define INTERPOSED_LATE(type, name, parameters)                                                    \
-    raw.name = (type(*) parameters)real_lookup(#name);
+#define INTERPOSED_LATE(type, name, parameters) raw.name = (type(*) parameters)real_lookup(#name);
 #include "shim/interposed.def"
 #undef INTERPOSED
     looked_up = true;

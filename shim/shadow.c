@@ -12,14 +12,14 @@
 #define NUMBERS_LEAST (1u << 10)
 
 const char *const shadow_stop_names[STOP_COUNT] = {
-    [STOP_NOT] = "-",           [STOP_NESTED] = "nested", [STOP_POLLED] = "polled",
-    [STOP_DUPLICATED] = "dup",  [STOP_FORKED] = "forked", [STOP_SENT] = "sent",
+    [STOP_NOT] = "-",          [STOP_NESTED] = "nested", [STOP_POLLED] = "polled",
+    [STOP_DUPLICATED] = "dup", [STOP_FORKED] = "forked", [STOP_SENT] = "sent",
 };
 
 static struct shadow_number *numbers;
 static size_t numbers_size;
 static int numbers_end;
-static _Atomic uint64_t now; /* read without the lock */
+static _Atomic uint64_t now;  /* read without the lock */
 static uint64_t closed_range; /* when a range was last closed */
 
 /* A pool hands out from its fresh end what was never used, and first what was given back. */

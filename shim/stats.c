@@ -112,7 +112,7 @@ void stats_write(void)
     /* By system calls of its own: the shim has nothing to learn from them. */
     if (strcmp(stats_where, "1") != 0) {
         fd = (int)real_functions()->syscall(SYS_openat, AT_FDCWD, stats_where,
-                          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+                                            O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     }
     /* One write: processes that end together do not mix their lines. */
     done = write(fd, report.text, report.length);

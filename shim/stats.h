@@ -1,4 +1,5 @@
-/* What the policy `transparent` counts. EPBATCH_STATS=1 prints it at exit, =FILE appends it there. */
+/* What the policy `transparent` counts. EPBATCH_STATS=1 prints it at exit, =FILE appends it there.
+ */
 #ifndef SHIM_STATS_H
 #define SHIM_STATS_H
 

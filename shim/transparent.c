@@ -33,6 +33,8 @@
 static bool ending;
 /* The same, and nothing is pending either: the hooks have nothing to do. */
 static atomic_bool off;
+/* Threads that are about to exec or spawn: nothing is deferred until they are back. */
+static unsigned int pauses;
 static struct pending_op batch[BATCH_MOST];
 static bool elides[RULE_COUNT];
 
@@ -330,7 +332,7 @@ static int transparent_ctl(int epfd, int op, int fd, struct epoll_event *event)
     }
     stats.seen++;
     instance = known_instance(epfd);
-    if (instance == NULL || ending || !defer(instance, op, fd, event)) {
+    if (instance == NULL || ending || pauses > 0 || !defer(instance, op, fd, event)) {
         result = ctl_at_once(instance, epfd, op, fd, event);
     }
     leave();
@@ -378,39 +380,69 @@ static void drop(struct shadow_op **first, enum stats_rule rule)
 
 /*
  * instance: an instance whose last number goes cannot be looked at again, so what is pending on it
- * does not matter. A wait on it that is under way has it pinned, and flushed before.
+ * does not matter.
  *
- * close: with the file's last number its entries go from all interest lists. Only if this process
- * never had a second thread: one that is inside a call on the file, a poll for example, would keep
- * it, and with it the entry that the DEL should have removed (B14).
+ * close: with the file's last number its entries go from all interest lists.
+ *
+ * Both only if the kernel's close is sure to follow before anybody looks, and ends the file: in a
+ * process that never had a second thread, and whose handlers wait until then. A second thread could
+ * look at the instance in between; or it could be inside a call on the file, a poll for example,
+ * which keeps it, and with it the entry that the DEL should have removed (B14).
+ *
+ * Returns true if something was dropped.
  */
-static void close_number(int fd, bool for_certain)
+static bool drop_pending(int fd)
 {
     struct shadow_number *entry = shadow_number(fd);
-    bool last = for_certain && shadow_is_last(fd);
+    bool dropped = false;
+
+    if (!shadow_is_last(fd) || !inside_single()) {
+        return false;
+    }
+    if (entry->file->first != NULL && elides[RULE_INSTANCE]) {
+        drop(&entry->file->first, RULE_INSTANCE);
+        dropped = true;
+    }
+    if (entry->first != NULL && elides[RULE_CLOSE]) {
+        drop(&entry->first, RULE_CLOSE);
+        dropped = true;
+    }
+    return dropped;
+}
+
+static void close_number(int fd)
+{
+    struct shadow_number *entry = shadow_number(fd);
 
     if (entry == NULL) {
         return;
     }
-    if (entry->file != NULL && entry->file->kind == SHADOW_EPOLL) {
-        if (last && elides[RULE_INSTANCE]) {
-            drop(&entry->file->first, RULE_INSTANCE);
-        } else {
-            flush_instance(entry->file, FLUSH_CLOSE);
-        }
+    if (entry->file != NULL) {
+        flush_instance(entry->file, FLUSH_CLOSE);
     }
-    if (last && elides[RULE_CLOSE] && inside_single()) {
-        drop(&entry->first, RULE_CLOSE);
-    } else {
-        flush_number(entry, FLUSH_CLOSE);
-    }
+    flush_number(entry, FLUSH_CLOSE);
     shadow_closed(fd);
 }
 
+/* True between the two halves of a close that drops operations: the thread stays inside. */
+static _Thread_local bool closing;
+
 static void transparent_before_close(int fd)
 {
-    if (!is_off() && inside_enter()) {
-        close_number(fd, true);
+    if (is_off() || !inside_enter()) {
+        return;
+    }
+    closing = drop_pending(fd);
+    close_number(fd);
+    if (!closing) {
+        leave();
+    }
+}
+
+static void transparent_after_close(void)
+{
+    if (closing) {
+        closing = false;
         leave();
     }
 }
@@ -418,7 +450,7 @@ static void transparent_before_close(int fd)
 static void transparent_before_replace(int fd)
 {
     if (!is_off() && inside_enter()) {
-        close_number(fd, false);
+        close_number(fd);
         leave();
     }
 }
@@ -430,7 +462,7 @@ static void transparent_before_close_range(unsigned int first, unsigned int last
     }
     for (unsigned int fd = first; fd <= last && fd < (unsigned int)shadow_numbers_end(); fd++) {
         if (shadow_file((int)fd) != NULL) {
-            close_number((int)fd, true);
+            close_number((int)fd);
         }
     }
     shadow_closed_range(first, last);
@@ -546,7 +578,7 @@ static void share(struct shadow_file *file)
 
 static void transparent_before(enum policy_change change)
 {
-    if (is_off() || !inside_enter()) {
+    if (!inside_enter()) {
         return;
     }
     flush_all(FLUSH_EXEC);
@@ -554,6 +586,21 @@ static void transparent_before(enum policy_change change)
         shadow_each_file(share);
     }
     ending |= change == CHANGE_SPLIT;
+    /* Another thread's call that comes before the kernel's must not be pending then. */
+    pauses += change != CHANGE_SPLIT;
+    leave();
+}
+
+static void transparent_after(enum policy_change change)
+{
+    if (change == CHANGE_SPLIT || !inside_enter()) {
+        return;
+    }
+    assert(pauses > 0);
+    pauses--;
+    if (change == CHANGE_SPAWN) {
+        shadow_each_file(share); /* also what was made meanwhile */
+    }
     leave();
 }
 
@@ -644,6 +691,7 @@ const struct policy policy_transparent = {
     .before_wait = transparent_before_wait,
     .after_wait = transparent_after_wait,
     .before_close = transparent_before_close,
+    .after_close = transparent_after_close,
     .flush = transparent_flush,
     .before_open = transparent_before_open,
     .opened = transparent_opened,
@@ -655,6 +703,7 @@ const struct policy policy_transparent = {
     .before_change = transparent_before_change,
     .before_send = transparent_before_send,
     .before = transparent_before,
+    .after = transparent_after,
     .before_bare_fork = before_fork,
     .after_bare_fork = after_fork,
     .inside = true,

@@ -1,4 +1,5 @@
-/* How much a subject deferred, seen from outside: by the kernel's interest lists after each step. */
+/* How much a subject deferred, seen from outside: by the kernel's interest lists after each step.
+ */
 #ifndef EPDIFF_EPDIFF_DEFERRAL_H
 #define EPDIFF_EPDIFF_DEFERRAL_H
 

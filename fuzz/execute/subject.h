@@ -45,9 +45,9 @@ int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, 
 bool subject_matches(const struct subject *subject, const char *pattern);
 
 /*
- * True if the program makes a call that the subject says it cannot see, so that it promises nothing:
- * an inline system call passes by every preloaded library. Only `transparent` says so; what the
- * others let slip is what they are tested for.
+ * True if the program makes a call that the subject says it cannot see, so that it promises
+ * nothing: an inline system call passes by every preloaded library. Only `transparent` says so;
+ * what the others let slip is what they are tested for.
  */
 bool subject_is_bypassed(const struct subject *subject, const struct program *program);
 
