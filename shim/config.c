@@ -58,9 +58,10 @@ static _Noreturn void config_end(char *line, int length)
 _Noreturn void config_refuse_backend(const struct backend *backend, const char *why)
 {
     char line[CONFIG_LINE_MAX];
+    int length = snprintf(line, sizeof(line), "libepbatch: EPBATCH_BACKEND is \"%s\", but %.*s",
+                          backend->name, CONFIG_LINE_MAX / 2, why);
 
-    config_end(line, snprintf(line, sizeof(line), "libepbatch: EPBATCH_BACKEND is \"%s\", but %.*s",
-                              backend->name, CONFIG_LINE_MAX / 2, why));
+    config_end(line, length);
 }
 
 /* names is a list with a space before each. */

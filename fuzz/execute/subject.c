@@ -10,7 +10,7 @@
 /* The shim's policies and backends, as its own tables name them. They meet the tool by these names
  * only. */
 static const char *const policies[] = {"naive", "hash", "tls", "transparent", NULL};
-static const char *const backends[] = {"syscall", NULL};
+static const char *const backends[] = {"syscall", "uring", NULL};
 
 int subject_home(char *ret_path, size_t size)
 {

@@ -95,10 +95,10 @@ static void test_backend(void **state)
     (void)state;
     check_refused("hash", "",
                   "libepbatch: EPBATCH_BACKEND is \"\", which is unknown; it must be one of: "
-                  "syscall\n");
+                  "syscall uring\n");
     check_refused("hash", "io_uring",
                   "libepbatch: EPBATCH_BACKEND is \"io_uring\", which is unknown; it must be one "
-                  "of: syscall\n");
+                  "of: syscall uring\n");
 }
 
 static void test_stays_one_line(void **state)
