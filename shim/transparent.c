@@ -349,7 +349,9 @@ static int transparent_before_wait(int epfd, bool sleeps, void **ret_token)
     file = shadow_file(epfd);
     if (file != NULL && file->kind == SHADOW_EPOLL) {
         flush_instance(file, FLUSH_WAIT);
-        if (sleeps && file->stop == STOP_NOT) {
+        /* A wait that does not sleep takes time as well: an event that another thread causes
+         * behind its MOD must not come with what was registered before. */
+        if (file->stop == STOP_NOT && (sleeps || !inside_single())) {
             file->waiters++;
             shadow_pin(file);
             *ret_token = file;
