@@ -413,6 +413,35 @@ EXPORT sighandler_t sysv_signal(int number, sighandler_t handler)
                          : REAL(sysv_signal)(number, handler);
 }
 
+/* sigset of System V: SIG_HOLD blocks the signal, anything else lets it in. */
+EXPORT sighandler_t sigset(int number, sighandler_t disposition)
+{
+    struct sigaction now;
+    sigset_t set;
+    sigset_t before;
+    sighandler_t old;
+
+    if (!HOOKS(inside)) {
+        return REAL(sigset)(number, disposition);
+    }
+    sigemptyset(&set);
+    if (sigaddset(&set, number) < 0 || sigaction(number, NULL, &now) < 0) {
+        return SIG_ERR;
+    }
+    old = now.sa_handler;
+    if (disposition == SIG_HOLD) {
+        (void)pthread_sigmask(SIG_BLOCK, &set, &before);
+        return sigismember(&before, number) == 1 ? SIG_HOLD : old;
+    }
+    struct sigaction action = {.sa_handler = disposition};
+
+    if (sigaction(number, &action, NULL) < 0) {
+        return SIG_ERR;
+    }
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, &before);
+    return sigismember(&before, number) == 1 ? SIG_HOLD : old;
+}
+
 EXPORT int siginterrupt(int number, int interrupt)
 {
     struct sigaction action;

@@ -115,7 +115,9 @@ const struct real_functions *real_functions_early(void)
 void real_resolve(void)
 {
     assert(real_functions() == &raw);
-    real_look_up_late();
+    if (!looked_up) {
+        real_look_up_late();
+    }
     resolved = raw;
 /* A libc that lacks a function (epoll_pwait2 came with 2.35) leaves the system call in place. */
 #define INTERPOSED(type, name, parameters)                                                         \

@@ -78,16 +78,16 @@ static void test_policy(void **state)
 {
     (void)state;
     check_refused(NULL, NULL,
-                  "libepbatch: EPBATCH_POLICY is not set; it must be one of: naive hash tls\n");
+                  "libepbatch: EPBATCH_POLICY is not set; it must be one of: naive hash tls transparent\n");
     check_refused("", NULL,
                   "libepbatch: EPBATCH_POLICY is \"\", which is unknown; it must be one of: "
-                  "naive hash tls\n");
+                  "naive hash tls transparent\n");
     check_refused("hashed", "syscall",
                   "libepbatch: EPBATCH_POLICY is \"hashed\", which is unknown; it must be one of: "
-                  "naive hash tls\n");
+                  "naive hash tls transparent\n");
     check_refused("TLS", NULL,
                   "libepbatch: EPBATCH_POLICY is \"TLS\", which is unknown; it must be one of: "
-                  "naive hash tls\n");
+                  "naive hash tls transparent\n");
 }
 
 static void test_backend(void **state)
@@ -109,13 +109,13 @@ static void test_stays_one_line(void **state)
     (void)state;
     check_refused("a\nb", NULL,
                   "libepbatch: EPBATCH_POLICY is \"a?b\", which is unknown; it must be one of: "
-                  "naive hash tls\n");
+                  "naive hash tls transparent\n");
     memset(value, 'x', sizeof(value) - 1);
     value[sizeof(value) - 1] = '\0';
     outcome = run(value, NULL);
     assert_int_equal(outcome.status, REFUSED);
     assert_ptr_equal(strchr(outcome.text, '\n'), outcome.text + strlen(outcome.text) - 1);
-    assert_non_null(strstr(outcome.text, "must be one of: naive hash tls\n"));
+    assert_non_null(strstr(outcome.text, "must be one of: naive hash tls transparent\n"));
 }
 
 static void test_accepted(void **state)
