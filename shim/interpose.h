@@ -11,8 +11,9 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* The function that the interposer hides. */
-#define REAL(name) (real_functions_early()->name)
+/* The function that the interposer hides. LATE: one that may have to be looked up first. */
+#define REAL(name) (real_functions()->name)
+#define LATE(name) (real_functions_early()->name)
 
 /* True if the policy hooks this. */
 #define HOOKS(hook) (shim_policy() != NULL && shim_policy()->hook)

@@ -65,14 +65,14 @@ EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
 {
     uint64_t stamp = interpose_before_open();
 
-    return interpose_opened(REAL(accept)(fd, address, length), SHADOW_SOCKET, stamp);
+    return interpose_opened(LATE(accept)(fd, address, length), SHADOW_SOCKET, stamp);
 }
 
 EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
     uint64_t stamp = interpose_before_open();
 
-    return interpose_opened(REAL(accept4)(fd, address, length, flags), SHADOW_SOCKET, stamp);
+    return interpose_opened(LATE(accept4)(fd, address, length, flags), SHADOW_SOCKET, stamp);
 }
 
 EXPORT int eventfd(unsigned int initval, int flags)
@@ -151,7 +151,7 @@ EXPORT int fcntl(int fd, int cmd, ...)
     va_start(arguments, cmd);
     argument = va_arg(arguments, long);
     va_end(arguments);
-    return fcntl_with(REAL(fcntl), fd, cmd, argument);
+    return fcntl_with(LATE(fcntl), fd, cmd, argument);
 }
 
 EXPORT int fcntl64(int fd, int cmd, ...)
@@ -162,7 +162,7 @@ EXPORT int fcntl64(int fd, int cmd, ...)
     va_start(arguments, cmd);
     argument = va_arg(arguments, long);
     va_end(arguments);
-    return fcntl_with(REAL(fcntl64), fd, cmd, argument);
+    return fcntl_with(LATE(fcntl64), fd, cmd, argument);
 }
 
 void interpose_before_close_range(unsigned int first, unsigned int last, int flags)
@@ -180,13 +180,13 @@ void interpose_before_close_range(unsigned int first, unsigned int last, int fla
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
     interpose_before_close_range(first, last, flags);
-    return REAL(close_range)(first, last, flags);
+    return LATE(close_range)(first, last, flags);
 }
 
 EXPORT void closefrom(int first)
 {
     CALL_HOOK(before_close_range, first < 0 ? 0 : (unsigned int)first, ~0u);
-    REAL(closefrom)(first);
+    LATE(closefrom)(first);
 }
 
 /* libc closes the descriptor of a stream by a call of its own, which nobody can take over. */
@@ -206,7 +206,7 @@ EXPORT int fclose(FILE *stream)
     if (HOOKS(inside)) {
         before_stream_close(stream);
     }
-    return REAL(fclose)(stream);
+    return LATE(fclose)(stream);
 }
 
 EXPORT int pclose(FILE *stream)
@@ -214,7 +214,7 @@ EXPORT int pclose(FILE *stream)
     if (HOOKS(inside)) {
         before_stream_close(stream);
     }
-    return REAL(pclose)(stream);
+    return LATE(pclose)(stream);
 }
 
 EXPORT int closedir(DIR *stream)
@@ -222,7 +222,7 @@ EXPORT int closedir(DIR *stream)
     if (HOOKS(inside)) {
         CALL_HOOK(before_replace, dirfd(stream));
     }
-    return REAL(closedir)(stream);
+    return LATE(closedir)(stream);
 }
 
 EXPORT FILE *freopen(const char *path, const char *mode, FILE *stream)
@@ -230,7 +230,7 @@ EXPORT FILE *freopen(const char *path, const char *mode, FILE *stream)
     if (HOOKS(inside)) {
         before_stream_close(stream);
     }
-    return REAL(freopen)(path, mode, stream);
+    return LATE(freopen)(path, mode, stream);
 }
 
 EXPORT FILE *freopen64(const char *path, const char *mode, FILE *stream)
@@ -238,5 +238,5 @@ EXPORT FILE *freopen64(const char *path, const char *mode, FILE *stream)
     if (HOOKS(inside)) {
         before_stream_close(stream);
     }
-    return REAL(freopen64)(path, mode, stream);
+    return LATE(freopen64)(path, mode, stream);
 }

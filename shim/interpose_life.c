@@ -20,7 +20,7 @@ EXPORT pid_t _Fork(void)
     pid_t pid;
 
     CALL_HOOK(before_bare_fork);
-    pid = REAL(_Fork)();
+    pid = LATE(_Fork)();
     CALL_HOOK(after_bare_fork, pid == 0);
     return pid;
 }
@@ -48,7 +48,7 @@ __attribute__((visibility("hidden"))) long interpose_vfork_begin(void)
 
 __attribute__((visibility("hidden"))) pid_t (*interpose_vfork_real(void))(void)
 {
-    return REAL(vfork);
+    return LATE(vfork);
 }
 
 /* In the parent alone. */
@@ -105,7 +105,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
     int result;
 
     CALL_HOOK(before, CHANGE_SPAWN);
-    result = REAL(posix_spawn)(pid, path, actions, attributes, arguments, environment);
+    result = LATE(posix_spawn)(pid, path, actions, attributes, arguments, environment);
     CALL_HOOK(after, CHANGE_SPAWN);
     return result;
 }
@@ -117,7 +117,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
     int result;
 
     CALL_HOOK(before, CHANGE_SPAWN);
-    result = REAL(posix_spawnp)(pid, file, actions, attributes, arguments, environment);
+    result = LATE(posix_spawnp)(pid, file, actions, attributes, arguments, environment);
     CALL_HOOK(after, CHANGE_SPAWN);
     return result;
 }
@@ -127,7 +127,7 @@ EXPORT int system(const char *command)
     int result;
 
     CALL_HOOK(before, CHANGE_SPAWN);
-    result = REAL(system)(command);
+    result = LATE(system)(command);
     CALL_HOOK(after, CHANGE_SPAWN);
     return result;
 }
@@ -137,7 +137,7 @@ EXPORT FILE *popen(const char *command, const char *mode)
     FILE *result;
 
     CALL_HOOK(before, CHANGE_SPAWN);
-    result = REAL(popen)(command, mode);
+    result = LATE(popen)(command, mode);
     CALL_HOOK(after, CHANGE_SPAWN);
     return result;
 }
@@ -147,7 +147,7 @@ EXPORT int execve(const char *path, char *const arguments[], char *const environ
     int result;
 
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(execve)(path, arguments, environment);
+    result = LATE(execve)(path, arguments, environment);
     CALL_HOOK(after, CHANGE_EXEC);
     return result;
 }
@@ -157,7 +157,7 @@ EXPORT int execv(const char *path, char *const arguments[])
     int result;
 
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(execv)(path, arguments);
+    result = LATE(execv)(path, arguments);
     CALL_HOOK(after, CHANGE_EXEC);
     return result;
 }
@@ -167,7 +167,7 @@ EXPORT int execvp(const char *file, char *const arguments[])
     int result;
 
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(execvp)(file, arguments);
+    result = LATE(execvp)(file, arguments);
     CALL_HOOK(after, CHANGE_EXEC);
     return result;
 }
@@ -177,7 +177,7 @@ EXPORT int execvpe(const char *file, char *const arguments[], char *const enviro
     int result;
 
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(execvpe)(file, arguments, environment);
+    result = LATE(execvpe)(file, arguments, environment);
     CALL_HOOK(after, CHANGE_EXEC);
     return result;
 }
@@ -187,7 +187,7 @@ EXPORT int fexecve(int fd, char *const arguments[], char *const environment[])
     int result;
 
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(fexecve)(fd, arguments, environment);
+    result = LATE(fexecve)(fd, arguments, environment);
     CALL_HOOK(after, CHANGE_EXEC);
     return result;
 }
@@ -198,7 +198,7 @@ EXPORT int execveat(int dirfd, const char *path, char *const arguments[], char *
     int result;
 
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(execveat)(dirfd, path, arguments, environment, flags);
+    result = LATE(execveat)(dirfd, path, arguments, environment, flags);
     CALL_HOOK(after, CHANGE_EXEC);
     return result;
 }
@@ -244,7 +244,7 @@ EXPORT int execl(const char *path, const char *argument, ...)
 
     COLLECT_ARGUMENTS(argument)
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(execv)(path, vector);
+    result = LATE(execv)(path, vector);
     CALL_HOOK(after, CHANGE_EXEC);
     va_end(rest);
     return result;
@@ -256,7 +256,7 @@ EXPORT int execlp(const char *file, const char *argument, ...)
 
     COLLECT_ARGUMENTS(argument)
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(execvp)(file, vector);
+    result = LATE(execvp)(file, vector);
     CALL_HOOK(after, CHANGE_EXEC);
     va_end(rest);
     return result;
@@ -270,7 +270,7 @@ EXPORT int execle(const char *path, const char *argument, ...)
     COLLECT_ARGUMENTS(argument)
     environment = va_arg(rest, char *const *);
     CALL_HOOK(before, CHANGE_EXEC);
-    result = REAL(execve)(path, vector, environment);
+    result = LATE(execve)(path, vector, environment);
     CALL_HOOK(after, CHANGE_EXEC);
     va_end(rest);
     return result;
@@ -281,7 +281,7 @@ EXPORT int unshare(int flags)
     if ((flags & CLONE_FILES) != 0) {
         CALL_HOOK(before, CHANGE_SPLIT);
     }
-    return REAL(unshare)(flags);
+    return LATE(unshare)(flags);
 }
 
 /* A child or thread of this kind may share the table, the memory, both or neither, and runs none of
@@ -299,7 +299,7 @@ EXPORT int clone(int (*start)(void *), void *stack, int flags, void *argument, .
     fifth = va_arg(arguments, void *);
     va_end(arguments);
     CALL_HOOK(before, CHANGE_SPLIT);
-    return REAL(clone)(start, stack, flags, argument, third, fourth, fifth);
+    return LATE(clone)(start, stack, flags, argument, third, fourth, fifth);
 }
 
 /* A filter can forbid the calls that a flush makes (F9). */
@@ -316,7 +316,7 @@ EXPORT int prctl(int option, ...)
     if (option == PR_SET_SECCOMP) {
         CALL_HOOK(before, CHANGE_SPLIT);
     }
-    return REAL(prctl)(option, values[0], values[1], values[2], values[3]);
+    return LATE(prctl)(option, values[0], values[1], values[2], values[3]);
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -326,7 +326,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     int result;
 
     if (!HOOKS(inside)) {
-        return REAL(pthread_create)(thread, attributes, start, argument);
+        return LATE(pthread_create)(thread, attributes, start, argument);
     }
     own = malloc(sizeof(*own));
     if (own == NULL) {
@@ -334,7 +334,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     }
     *own = (struct inside_thread){.start = start, .argument = argument};
     inside_stack_size(attributes, &own->stack_size);
-    result = REAL(pthread_create)(thread, attributes, inside_thread_start, own);
+    result = LATE(pthread_create)(thread, attributes, inside_thread_start, own);
     if (result != 0) {
         free(own);
     }
@@ -346,7 +346,7 @@ EXPORT int sigaction(int number, const struct sigaction *action, struct sigactio
     int result;
 
     if (!HOOKS(inside)) {
-        return REAL(sigaction)(number, action, old);
+        return LATE(sigaction)(number, action, old);
     }
     int saved_errno = errno;
 
@@ -385,18 +385,18 @@ static sighandler_t set_bsd_handler(int number, sighandler_t handler)
 
 EXPORT sighandler_t signal(int number, sighandler_t handler)
 {
-    return HOOKS(inside) ? set_bsd_handler(number, handler) : REAL(signal)(number, handler);
+    return HOOKS(inside) ? set_bsd_handler(number, handler) : LATE(signal)(number, handler);
 }
 
 EXPORT sighandler_t bsd_signal(int number, sighandler_t handler);
 EXPORT sighandler_t bsd_signal(int number, sighandler_t handler)
 {
-    return HOOKS(inside) ? set_bsd_handler(number, handler) : REAL(bsd_signal)(number, handler);
+    return HOOKS(inside) ? set_bsd_handler(number, handler) : LATE(bsd_signal)(number, handler);
 }
 
 EXPORT sighandler_t ssignal(int number, sighandler_t handler)
 {
-    return HOOKS(inside) ? set_bsd_handler(number, handler) : REAL(ssignal)(number, handler);
+    return HOOKS(inside) ? set_bsd_handler(number, handler) : LATE(ssignal)(number, handler);
 }
 
 #define SYSV_FLAGS ((int)(SA_RESETHAND | SA_NODEFER))
@@ -404,13 +404,13 @@ EXPORT sighandler_t ssignal(int number, sighandler_t handler)
 EXPORT sighandler_t __sysv_signal(int number, sighandler_t handler)
 {
     return HOOKS(inside) ? set_handler(number, handler, SYSV_FLAGS)
-                         : REAL(__sysv_signal)(number, handler);
+                         : LATE(__sysv_signal)(number, handler);
 }
 
 EXPORT sighandler_t sysv_signal(int number, sighandler_t handler)
 {
     return HOOKS(inside) ? set_handler(number, handler, SYSV_FLAGS)
-                         : REAL(sysv_signal)(number, handler);
+                         : LATE(sysv_signal)(number, handler);
 }
 
 /* sigset of System V: SIG_HOLD blocks the signal, anything else lets it in. */
@@ -422,7 +422,7 @@ EXPORT sighandler_t sigset(int number, sighandler_t disposition)
     sighandler_t old;
 
     if (!HOOKS(inside)) {
-        return REAL(sigset)(number, disposition);
+        return LATE(sigset)(number, disposition);
     }
     sigemptyset(&set);
     if (sigaddset(&set, number) < 0 || sigaction(number, NULL, &now) < 0) {
@@ -447,7 +447,7 @@ EXPORT int siginterrupt(int number, int interrupt)
     struct sigaction action;
 
     if (!HOOKS(inside)) {
-        return REAL(siginterrupt)(number, interrupt);
+        return LATE(siginterrupt)(number, interrupt);
     }
     if (sigaction(number, NULL, &action) < 0) {
         return -1;
@@ -466,21 +466,21 @@ EXPORT int siginterrupt(int number, int interrupt)
 EXPORT _Noreturn void _exit(int status)
 {
     stats_write();
-    REAL(_exit)(status);
+    LATE(_exit)(status);
     __builtin_unreachable();
 }
 
 EXPORT _Noreturn void _Exit(int status)
 {
     stats_write();
-    REAL(_Exit)(status);
+    LATE(_Exit)(status);
     __builtin_unreachable();
 }
 
 EXPORT _Noreturn void quick_exit(int status)
 {
     stats_write();
-    REAL(quick_exit)(status);
+    LATE(quick_exit)(status);
     __builtin_unreachable();
 }
 

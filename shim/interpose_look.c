@@ -22,7 +22,7 @@ EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
     if (HOOKS(before_look)) {
         interpose_look_at(fds, count);
     }
-    return REAL(poll)(fds, count, timeout);
+    return LATE(poll)(fds, count, timeout);
 }
 
 EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
@@ -31,7 +31,7 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
     if (HOOKS(before_look)) {
         interpose_look_at(fds, count);
     }
-    return REAL(ppoll)(fds, count, timeout, sigmask);
+    return LATE(ppoll)(fds, count, timeout, sigmask);
 }
 
 /* What poll becomes under _FORTIFY_SOURCE. */
@@ -41,7 +41,7 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size
     if (HOOKS(before_look)) {
         interpose_look_at(fds, count);
     }
-    return REAL(__poll_chk)(fds, count, timeout, size);
+    return LATE(__poll_chk)(fds, count, timeout, size);
 }
 
 EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
@@ -52,7 +52,7 @@ EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *
     if (HOOKS(before_look)) {
         interpose_look_at(fds, count);
     }
-    return REAL(__ppoll_chk)(fds, count, timeout, sigmask, size);
+    return LATE(__ppoll_chk)(fds, count, timeout, sigmask, size);
 }
 
 static bool in_set(const fd_set *set, int fd)
@@ -79,7 +79,7 @@ EXPORT int select(int count, fd_set *reads, fd_set *writes, fd_set *excepts,
     if (HOOKS(before_look)) {
         interpose_look_at_sets(count, reads, writes, excepts);
     }
-    return REAL(select)(count, reads, writes, excepts, timeout);
+    return LATE(select)(count, reads, writes, excepts, timeout);
 }
 
 EXPORT int pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts,
@@ -88,19 +88,19 @@ EXPORT int pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts,
     if (HOOKS(before_look)) {
         interpose_look_at_sets(count, reads, writes, excepts);
     }
-    return REAL(pselect)(count, reads, writes, excepts, timeout, sigmask);
+    return LATE(pselect)(count, reads, writes, excepts, timeout, sigmask);
 }
 
 EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
     CALL_HOOK(before_change, fd, false);
-    return REAL(setsockopt)(fd, level, option, value, length);
+    return LATE(setsockopt)(fd, level, option, value, length);
 }
 
 EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     CALL_HOOK(before_change, fd, true);
-    return REAL(connect)(fd, address, length);
+    return LATE(connect)(fd, address, length);
 }
 
 /* The descriptors that a message carries. Reads what the kernel is about to read. */
@@ -131,7 +131,7 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
     if (HOOKS(before_send) && message != NULL) {
         interpose_send_away(message);
     }
-    return REAL(sendmsg)(fd, message, flags);
+    return LATE(sendmsg)(fd, message, flags);
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
@@ -139,5 +139,5 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
     for (unsigned int index = 0; HOOKS(before_send) && messages != NULL && index < count; index++) {
         interpose_send_away(&messages[index].msg_hdr);
     }
-    return REAL(sendmmsg)(fd, messages, count, flags);
+    return LATE(sendmmsg)(fd, messages, count, flags);
 }
