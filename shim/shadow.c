@@ -12,8 +12,9 @@
 #define NUMBERS_LEAST (1u << 10)
 
 const char *const shadow_stop_names[STOP_COUNT] = {
-    [STOP_NOT] = "-",          [STOP_NESTED] = "nested", [STOP_POLLED] = "polled",
-    [STOP_DUPLICATED] = "dup", [STOP_FORKED] = "forked", [STOP_SENT] = "sent",
+    [STOP_NOT] = "-",         [STOP_NESTED] = "nested",  [STOP_FOREIGN] = "foreign",
+    [STOP_POLLED] = "polled", [STOP_DUPLICATED] = "dup", [STOP_FORKED] = "forked",
+    [STOP_SENT] = "sent",
 };
 
 static struct shadow_number *numbers;

@@ -30,6 +30,7 @@ enum shadow_kind {
 enum shadow_stop {
     STOP_NOT,
     STOP_NESTED,     /* it is a target of another instance */
+    STOP_FOREIGN,    /* it watches a file that is no pipe, socket, eventfd or timerfd */
     STOP_POLLED,     /* poll, select or their kin looked at it */
     STOP_DUPLICATED, /* it has two numbers */
     STOP_FORKED,     /* another process has it, or had it */

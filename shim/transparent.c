@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Operations that one call of the backend is given at most. */
 #define BATCH_MOST 4096
@@ -300,11 +301,30 @@ static void learn(struct shadow_file *instance, int op, int fd, const struct epo
     }
 }
 
+/*
+ * True if the file's poll method may depend on the caller (a signalfd) or have an effect (a file of
+ * procfs). Who looks at an instance drops what is not ready to him from the front of its ready list
+ * until he finds something: with such a file in it the order of the ready list decides what is
+ * found, and deferring changes that order.
+ */
+static bool is_foreign(int fd)
+{
+    const struct shadow_file *file = shadow_file(fd);
+    struct stat status;
+
+    if (file != NULL) {
+        return !is_plain(file->kind);
+    }
+    /* Inherited, say: sockets and pipes tell what they are. */
+    return fstat(fd, &status) != 0 || (!S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode));
+}
+
 static int ctl_at_once(struct shadow_file *instance, int epfd, int op, int fd,
                        struct epoll_event *event)
 {
     struct shadow_number *entry = shadow_number(fd);
     struct shadow_file *target = shadow_file(fd);
+    bool foreign;
     int result;
 
     if (entry != NULL) {
@@ -313,8 +333,16 @@ static int ctl_at_once(struct shadow_file *instance, int epfd, int op, int fd,
     if (target != NULL && op == EPOLL_CTL_ADD && known_instance(fd) != NULL) {
         flush_instance(target, FLUSH_NEST);
     }
+    foreign = instance != NULL && op == EPOLL_CTL_ADD && is_foreign(fd);
+    if (foreign) {
+        flush_instance(instance, FLUSH_NEST);
+    }
     stats.direct++;
     result = batch_ctl_direct(epfd, op, fd, event);
+    if (result == 0 && foreign) {
+        stop(instance, STOP_FOREIGN, FLUSH_NEST);
+        instance = NULL;
+    }
     if (result == 0 && target != NULL && op == EPOLL_CTL_ADD) {
         stop(target, STOP_NESTED, FLUSH_NEST);
     }
