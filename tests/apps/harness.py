@@ -1,0 +1,410 @@
+"""What the scripts in programs/ play with: a room of their own, processes, waiting, and what was seen.
+
+A script starts programs in a Room, talks to them, stops them, and notes facts. The driver plays it
+natively and under a subject, each time in a new room, and compares the facts. What would be wrong
+natively as well, such as an error in a log, is a fault.
+
+Nothing here sleeps. Whoever waits is woken by what it waits for; the limits in seconds only end a run
+that hangs.
+"""
+import ctypes
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+START_SECONDS = 60  # until a server is ready
+STOP_SECONDS = 30  # until a server has stopped, and until orphans are gone
+CLIENT_SECONDS = 600  # until a client has ended, which is long before that
+IDLE_SECONDS, IDLE_TICKS = 20, 5  # a client that uses less CPU than that in this time hangs
+
+IN_MODIFY, IN_CLOSE_WRITE, IN_MOVED_TO, IN_CREATE = 0x2, 0x8, 0x80, 0x100
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Failure(Exception):
+    """The program did not do what it had to; its message is what the driver reports."""
+
+
+class Unusable(Exception):
+    """The harness cannot do its work here."""
+
+
+def adopt_orphans():
+    """Makes what a server leaves behind a child of the driver, which so finds it and ends it."""
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise Unusable("prctl(PR_SET_CHILD_SUBREAPER) fails")
+
+
+def end_with_driver():
+    """Runs in a new child: should the driver be killed, its servers are told to stop."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def children():
+    """The driver's children, orphans among them, zombies included."""
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+def name_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return "?"
+
+
+def status_words(status):
+    """What a return code of subprocess says, in words."""
+    if status >= 0:
+        return str(status)
+    return f"killed by {signal.Signals(-status).name}"
+
+
+def wait_ended(process, seconds):
+    """Returns False if `process`, a Popen, has not ended by then."""
+    if process.poll() is not None:
+        return True
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        if not poll.poll(seconds * 1000):
+            return False
+    finally:
+        os.close(pidfd)
+    process.wait()
+    return True
+
+
+def ticks_of(pid):
+    """The CPU time of a process and of all its threads, 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+class Subject:
+    """native, shim:POLICY[+BACKEND] or preload:PATH; the names are those of `epdiff --subject`."""
+
+    def __init__(self, name, build):
+        self.name = name
+        self.environment = {}
+        kind, _, rest = name.partition(":")
+        if name == "native":
+            return
+        if kind == "shim" and rest:
+            policy, _, backend = rest.partition("+")
+            backend = backend or "syscall"
+            self.name = f"shim:{policy}+{backend}"
+            self.environment = {"EPBATCH_POLICY": policy, "EPBATCH_BACKEND": backend}
+            library = os.path.join(build, "libepbatch.so")
+        elif kind == "preload" and rest:
+            library = os.path.realpath(rest)
+        else:
+            raise ValueError(
+                f"unknown subject '{name}', expected native, shim:POLICY+BACKEND or preload:PATH"
+            )
+        # ld.so splits LD_PRELOAD at blanks and colons and knows no way to quote them.
+        if re.search(r"[\s:]", library):
+            raise ValueError(f"'{library}' has a blank or a colon, which LD_PRELOAD cannot hold")
+        if not os.access(library, os.R_OK):
+            raise Unusable(f"{library} is not there: cmake --preset release && cmake --build build")
+        self.environment["LD_PRELOAD"] = library
+
+    def file_name(self):
+        return re.sub(r"[^\w+.-]", "-", self.name)
+
+    def check(self):
+        """Does it start at all? The shim refuses a policy or backend that it does not have."""
+        done = subprocess.run(
+            ["/bin/true"], env={**clean_environment(), **self.environment}, capture_output=True
+        )
+        if done.returncode != 0 or done.stderr:
+            said = done.stderr.decode(errors="replace").strip()
+            raise Unusable(f"{self.name} does not start /bin/true: {said or done.returncode}")
+
+
+def clean_environment():
+    """Ours, without what would put a shim in front of everything or change what programs say."""
+    mine = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "LD_PRELOAD" and not name.startswith(("EPBATCH_", "PYTHON", "LC_", "NODE_"))
+    }
+    return {**mine, "LC_ALL": "C"}
+
+
+class Process:
+    """A program that a room has started, with its output in files of the room."""
+
+    def __init__(self, name, argv, environment, folder, log):
+        self.name = name
+        self.output = log
+        self.stopped = False
+        with open(log, "ab") as file:
+            try:
+                self.popen = subprocess.Popen(
+                    argv,
+                    env=environment,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=end_with_driver,
+                )
+            except OSError as error:
+                raise Unusable(f"{argv[0]}: {error.strerror}") from error
+        self.pid = self.popen.pid
+
+    def text(self):
+        with open(self.output, errors="replace") as file:
+            return file.read()
+
+    def ended(self):
+        return self.popen.poll() is not None
+
+    def says(self, pattern):
+        return re.search(pattern, self.text(), re.MULTILINE)
+
+
+class Room:
+    """One run of one script under one subject."""
+
+    def __init__(self, program, subject, options):
+        self.program = program
+        self.subject = subject
+        self.options = options
+        self.facts = {}
+        self.faults = []
+        self.summary = ""
+        self.processes = []
+        self.ports = []
+        self.counters = []
+        self.path = tempfile.mkdtemp(prefix="epdiff-apps-")
+        self.inotify = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        events = IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE
+        if self.inotify < 0 or libc.inotify_add_watch(self.inotify, self.path.encode(), events) < 0:
+            raise Unusable("no inotify")
+
+    # What was seen.
+
+    def fact(self, name, value):
+        """Something that has to be the same under every subject."""
+        self.facts[name] = value
+
+    def fault(self, text):
+        """Something that must not be, natively neither."""
+        self.faults.append(text)
+
+    def must(self, name, value, expected):
+        """A fact with the only value that is right."""
+        self.fact(name, value)
+        if value != expected:
+            self.fault(f"{name}: {value}, expected {expected}")
+
+    # Files, ports, sizes.
+
+    def count(self, quick, full):
+        return quick if self.options.quick else full
+
+    def file(self, name):
+        return os.path.join(self.path, name)
+
+    def write(self, name, content):
+        path = self.file(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def port(self):
+        """A port of 127.0.0.1 that is kept for the server that will bind it: as long as this socket is
+        bound and does not listen, nobody gets the number by chance, and SO_REUSEADDR lets the server
+        have it."""
+        reserved = socket.socket()
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        self.ports.append(reserved)
+        return reserved.getsockname()[1]
+
+    def tool(self, name):
+        path = os.path.join(self.options.build, "tests", name)
+        if not os.access(path, os.X_OK):
+            raise Unusable(f"{path} is not there: cmake --preset release && cmake --build build")
+        return path
+
+    # Processes.
+
+    def environment(self, name, native):
+        environment = {**clean_environment(), "TMPDIR": self.path, "HOME": self.path}
+        if native:
+            return environment
+        environment.update(self.subject.environment)
+        if self.options.stats:
+            run = f"{self.program.name}.{self.subject.file_name()}.{name}"
+            environment["EPBATCH_STATS"] = os.path.join(self.options.stats, run)
+        return environment
+
+    def unused(self, name):
+        """`name`, or with a number behind it if there has been one."""
+        taken = {process.name for process in self.processes}
+        number = 1
+        unused = name
+        while unused in taken:
+            number += 1
+            unused = f"{name}-{number}"
+        return unused
+
+    def launch(self, name, argv, native=False, environment=None):
+        name = self.unused(name)
+        argv = [str(word) for word in argv]
+        given = {**self.environment(name, native), **(environment or {})}
+        if self.options.count and not native:
+            argv = self.counted(name, argv, given)
+        process = Process(name, argv, given, self.path, self.file(f"{name}.log"))
+        self.processes.append(process)
+        return process
+
+    def start(self, name, argv, ready, **how):
+        """Starts a server; `ready` is what it says when it can be reached, or a function that knows."""
+        process = self.launch(name, argv, **how)
+        condition = ready if callable(ready) else lambda: process.says(ready)
+        self.wait(condition, process, f"{name} to get ready", START_SECONDS)
+        return process
+
+    def wait(self, condition, process, what, seconds=STOP_SECONDS):
+        """Waits until `condition` holds, which is looked at whenever a file of the room changes."""
+        deadline = time.monotonic() + seconds
+        pidfd = os.pidfd_open(process.pid)
+        poll = select.poll()
+        poll.register(self.inotify, select.POLLIN)
+        poll.register(pidfd, select.POLLIN)
+        try:
+            while not condition():
+                left = deadline - time.monotonic()
+                happened = [fd for fd, _ in poll.poll(max(0, left) * 1000)] if left > 0 else []
+                if not happened:
+                    raise Failure(f"waited {seconds} s for {what}")
+                if self.inotify in happened:
+                    os.read(self.inotify, 65536)
+                elif not condition():
+                    process.popen.wait()
+                    words = status_words(process.popen.returncode)
+                    raise Failure(f"{process.name} ended while waiting for {what}: status {words}")
+        finally:
+            os.close(pidfd)
+
+    def stop(self, process, number=signal.SIGTERM):
+        """Stops a server, which has to end by itself and with status 0."""
+        process.stopped = True
+        if process.popen.poll() is None:
+            process.popen.send_signal(number)
+        if not wait_ended(process.popen, STOP_SECONDS):
+            sent = signal.Signals(number).name
+            self.must(f"end of {process.name}", f"none within {STOP_SECONDS} s of {sent}", "0")
+            return
+        self.must(f"end of {process.name}", status_words(process.popen.returncode), "0")
+
+    def run(self, name, argv, **how):
+        """Runs a client to its end and returns what it said. Its status has to be 0."""
+        process = self.launch(name, argv, **how)
+        process.stopped = True
+        deadline = time.monotonic() + CLIENT_SECONDS
+        ticks = 0
+        while not wait_ended(process.popen, IDLE_SECONDS):
+            before, ticks = ticks, ticks_of(process.pid)
+            if ticks - before < IDLE_TICKS:
+                raise Failure(f"{process.name} hangs: it does nothing, and it has not ended")
+            if time.monotonic() > deadline:
+                raise Failure(f"{process.name} has not ended after {CLIENT_SECONDS} s")
+        words = status_words(process.popen.returncode)
+        said = process.text()
+        if words != "0":
+            self.fault(f"{process.name}: status {words}: {(said.splitlines() or [''])[0]}")
+        self.fact(f"end of {process.name}", words)
+        return said
+
+    # The end. An interrupt waits until the room is gone.
+
+    def end_processes(self):
+        """Ends all that is left. What a run that went as planned leaves behind is a fault."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+        planned = all(process.stopped and process.ended() for process in self.processes)
+        self.reap(grace=planned)
+
+    def remove(self):
+        for reserved in self.ports:
+            reserved.close()
+        os.close(self.inotify)
+        shutil.rmtree(self.path, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
+
+    def keep(self, path):
+        shutil.rmtree(path, ignore_errors=True)
+        # Sockets and FIFOs cannot be copied.
+        shutil.copytree(self.path, path, ignore=lambda folder, names: [
+            name for name in names if not stat.S_ISREG(os.stat(os.path.join(folder, name)).st_mode)
+            and not os.path.isdir(os.path.join(folder, name))])
+
+    def reap(self, grace):
+        """After a run that went as planned, orphans may still be about to end; then they are ended."""
+        deadline = time.monotonic() + (STOP_SECONDS if grace else 0)
+        known = {process.pid: process for process in self.processes}
+        while pids := children():
+            for pid in pids:
+                if time.monotonic() >= deadline:
+                    if grace:
+                        self.fault(f"left behind: {name_of(pid)}")
+                    os.kill(pid, signal.SIGKILL)
+                if pid in known:
+                    known[pid].popen.wait()
+                    continue
+                self.wait_child(pid, deadline)
+
+    @staticmethod
+    def wait_child(pid, deadline):
+        """Waits for a child until then, or for as long as it takes if that is over: it was killed."""
+        pidfd = os.pidfd_open(pid)
+        left = deadline - time.monotonic()
+        try:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            if poll.poll(left * 1000 if left > 0 else None):
+                os.waitpid(pid, 0)
+        finally:
+            os.close(pidfd)
+
+    def evidence(self):
+        """The last lines of all logs, for people."""
+        for process in self.processes:
+            lines = process.text().splitlines()[-12:]
+            for line in lines:
+                yield f"{process.name}: {line[:200]}"
+
+    # Counting system calls.
+
+    def counts(self):
+        return {}
+
+    def counted(self, name, argv, environment):
+        raise Unusable("--count is not there yet")
+
+
+def complain(text):
+    print(f"tests/apps/run: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""The programs and how each is played; table.py lists them."""
