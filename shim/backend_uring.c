@@ -10,6 +10,12 @@
  * also behind a request that the kernel cancelled without carrying it out, as it does when it can
  * start no worker (RLIMIT_NPROC, pids.max): then later operations would come before this one.
  *
+ * Who does it. A kernel worker has the descriptors that its thread had when the worker came into
+ * being: after unshare(CLONE_FILES) it takes the numbers of an operation for those of the old
+ * table. It never goes away while the thread lives. So a thread that has got a worker, which is
+ * seen by a batch that is not done when the thread has done all that it can, uses the plain loop
+ * from then on. It loses nothing by that: a contended batch costs more than the plain loop.
+ *
  * Exactness. What the kernel did not carry out is carried out by the plain call, from the first
  * such operation on, so that nothing is done twice, left out or done out of order.
  */
@@ -43,6 +49,12 @@ struct uring_chain {
 static bool uring_can_carry(const struct pending_op *op)
 {
     return op->has_event || op->op == EPOLL_CTL_DEL;
+}
+
+/* How long the next chain may be after one that got through. */
+static unsigned int uring_widen(unsigned int room)
+{
+    return room > URING_ENTRIES / 2 ? URING_ENTRIES : room * 2;
 }
 
 /* How many operations can be one chain. */
@@ -106,16 +118,19 @@ static bool uring_will_pass(int result)
 }
 
 /* Returns false in the child of a signal handler that forked: the chain is its parent's. */
-static bool uring_enter_chain(struct uring_chain *chain, unsigned int to_submit, int *ret_result)
+static bool uring_enter_chain(struct uring_chain *chain, unsigned int to_submit, bool patient,
+                              int *ret_result)
 {
-    *ret_result = uring_enter(chain->ring, to_submit, chain->length - chain->heard);
+    int result = uring_enter(chain->ring, to_submit, chain->length - chain->heard, patient);
+
     backend_count(1, 0);
     if (!uring_is_own(chain->ring, chain->owner)) {
         return false;
     }
-    if (*ret_result < 0 && *ret_result != -EINTR && !uring_will_pass(*ret_result)) {
+    if (result < 0 && result != -EINTR && result != -ETIME && !uring_will_pass(result)) {
         chain->ring->refused = true;
     }
+    *ret_result = result;
     return true;
 }
 
@@ -130,7 +145,7 @@ static bool uring_submit(struct uring_chain *chain)
     int result;
 
     do {
-        if (!uring_enter_chain(chain, chain->length, &result)) {
+        if (!uring_enter_chain(chain, chain->length, false, &result)) {
             return false;
         }
         chain->taken = io_uring_smp_load_acquire(chain->view.sq_head) - first;
@@ -144,17 +159,21 @@ static bool uring_submit(struct uring_chain *chain)
 /* Waits for all that the kernel has taken. */
 static bool uring_await(struct uring_chain *chain)
 {
+    bool patient = false;
     int result;
 
     uring_read(chain);
     while (chain->heard < chain->taken && !chain->ring->refused) {
-        if (!uring_enter_chain(chain, 0, &result)) {
+        if (!uring_enter_chain(chain, 0, patient, &result)) {
             return false;
         }
         if (uring_will_pass(result)) {
             (void)sched_yield();
         }
         uring_read(chain);
+        /* The thread has done its part twice, also behind an interruption or a short submission. */
+        patient = true;
+        chain->ring->contended |= chain->heard < chain->taken;
     }
     return true;
 }
@@ -192,7 +211,10 @@ static void uring_guess(struct uring_chain *chain)
     backend_count_fallback(FALLBACK_UNTOLD);
 }
 
-/* How many operations at the chain's beginning succeeded. */
+/*
+ * How many operations at the chain's beginning succeeded. What stands behind a failure has been
+ * cancelled. A request that the kernel rejects as it reads it cancels also what stands before it.
+ */
 static unsigned int uring_count_good(const struct uring_chain *chain)
 {
     unsigned int good = 0;
@@ -201,7 +223,8 @@ static unsigned int uring_count_good(const struct uring_chain *chain)
         good++;
     }
     for (unsigned int index = good + 1; index < chain->taken; index++) {
-        assert(chain->ops[index].result == -ECANCELED);
+        assert(chain->ops[index].result < 0);
+        assert(chain->ops[index].result == -ECANCELED || chain->ops[good].result == -ECANCELED);
     }
     return good;
 }
@@ -268,7 +291,7 @@ static unsigned int uring_finish(struct uring_rest *rest, struct uring_chain *ch
         if (good == 0 || chain->ring->refused) {
             uring_fall_back(rest, FALLBACK_REFUSED);
         }
-        return room < URING_ENTRIES ? room * 2 : URING_ENTRIES;
+        return uring_widen(room);
     }
     if (chain->ops[good].result == -ECANCELED) {
         uring_note(rest, good);
@@ -297,7 +320,7 @@ static void uring_carry_all(struct uring_rest *rest, struct uring *ring)
 
         if (chain.length < 2) {
             uring_do_plainly(rest, 1);
-            room = room < URING_ENTRIES ? room * 2 : room;
+            room = uring_widen(room);
         } else if (uring_carry(&chain)) {
             room = uring_finish(rest, &chain, room);
         } else {

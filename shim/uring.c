@@ -14,8 +14,6 @@
 /* Of Linux 6.5; liburing 2.3 does not know them. */
 #define URING_SETUP_NO_MMAP            (1U << 14)
 #define URING_SETUP_REGISTERED_FD_ONLY (1U << 15)
-/* Of Linux 6.3: the first argument of io_uring_register is a slot and no descriptor. */
-#define URING_REGISTER_SLOT (1U << 31)
 /* Of Linux 6.1. */
 #define URING_SETUP_FLAGS (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
@@ -202,12 +200,13 @@ struct uring *uring_acquire(enum backend_fallback *ret_why)
         *ret_why = FALLBACK_UNMADE;
         return NULL;
     }
-    if (memory->ring.refused) {
-        *ret_why = FALLBACK_REFUSED;
-        return NULL;
-    }
     if (atomic_exchange(&memory->ring.busy, true)) {
         *ret_why = FALLBACK_BUSY;
+        return NULL;
+    }
+    if (memory->ring.refused || memory->ring.contended) {
+        *ret_why = memory->ring.refused ? FALLBACK_REFUSED : FALLBACK_CONTENDED;
+        atomic_store(&memory->ring.busy, false);
         return NULL;
     }
     return &memory->ring;
@@ -225,29 +224,31 @@ void uring_release(struct uring *ring, pid_t owner)
     }
 }
 
-int uring_enter(const struct uring *ring, unsigned int to_submit, unsigned int min_complete)
+int uring_enter(const struct uring *ring, unsigned int to_submit, unsigned int min_complete,
+                bool patient)
 {
-    return io_uring_enter((unsigned int)ring->slot, to_submit, min_complete,
-                          IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL);
+    const unsigned int flags = IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING;
+    struct __kernel_timespec none = {0};
+    struct io_uring_getevents_arg argument = {.ts = (uintptr_t)&none};
+
+    if (patient) {
+        return io_uring_enter((unsigned int)ring->slot, to_submit, min_complete, flags, NULL);
+    }
+    return io_uring_enter2((unsigned int)ring->slot, to_submit, min_complete,
+                           flags | IORING_ENTER_EXT_ARG, (sigset_t *)&argument, sizeof(argument));
 }
 
-/* At the end of a thread. A later destructor of the program's may make a new ring. */
+/* At the end of a thread. The kernel closes the ring with the thread, and what it has of the memory
+ * it keeps until then. A later destructor of the program's may make a new ring. */
 static void uring_end_thread(void *argument)
 {
     struct uring_memory *memory = argument;
-    struct io_uring_rsrc_update registration = {.offset = (unsigned int)memory->ring.slot};
 
     uring_own = NULL;
-    /* A ring that is busy was left by a jump: the kernel may still be at it, until the thread is
-     * gone. One of an older kernel has mappings of its own, and belongs to the first thread. */
-    if (memory->ring.owner != gettid() || atomic_load(&memory->ring.busy) || uring_numbered) {
-        return;
+    /* A ring of an older kernel has mappings of its own, and belongs to the first thread. */
+    if (memory->ring.owner == gettid() && !uring_numbered) {
+        (void)munmap(memory, sizeof(*memory));
     }
-    if (memory->ring.slot >= 0) {
-        (void)io_uring_register(registration.offset,
-                                IORING_UNREGISTER_RING_FDS | URING_REGISTER_SLOT, &registration, 1);
-    }
-    (void)munmap(memory, sizeof(*memory));
 }
 
 /* What the kernel answers to an IORING_OP_EPOLL_CTL that no kernel can carry out. */
@@ -263,7 +264,7 @@ static int uring_probe(struct uring *ring)
     io_uring_prep_epoll_ctl(&view->sqes[index], -1, -1, EPOLL_CTL_ADD, &event);
     view->sq_array[index] = index;
     io_uring_smp_store_release(view->sq_tail, tail + 1);
-    result = uring_enter(ring, 1, 1);
+    result = uring_enter(ring, 1, 1, true);
     if (result < 0) {
         return result;
     }

@@ -51,6 +51,7 @@ struct uring {
     int slot; /* negative: the kernel would not make a ring, and this is its errno */
     atomic_bool busy;
     bool refused;       /* io_uring_enter fails, and will not get better */
+    bool contended;     /* a kernel worker has worked for the thread; see backend_uring.c */
     unsigned int batch; /* number of the batch in progress; tells its completions from others */
     struct uring_view view;
 };
@@ -79,10 +80,12 @@ bool uring_is_own(const struct uring *ring, pid_t owner);
 void uring_release(struct uring *ring, pid_t owner);
 
 /*
- * io_uring_enter(2) on the ring: hands over to_submit requests, then waits for min_complete
- * completions. Returns how many requests the kernel took, or a negative errno.
+ * io_uring_enter(2) on the ring: hands over to_submit requests, carries out what can be carried out
+ * in this thread, and if patient waits until min_complete completions are there. Returns how many
+ * requests the kernel took, or a negative errno; -ETIME if it took none and did not wait.
  */
-int uring_enter(const struct uring *ring, unsigned int to_submit, unsigned int min_complete);
+int uring_enter(const struct uring *ring, unsigned int to_submit, unsigned int min_complete,
+                bool patient);
 
 /*
  * Makes the rings of this process from now on as Linux before 6.5 has to, if numbered is true.
