@@ -25,8 +25,11 @@ static long raw_syscall(long number, ...)
         a[index] = va_arg(arguments, long);
     }
     va_end(arguments);
+    /* cppcheck-suppress constStatement */
     register long r10 __asm__("r10") = a[3];
+    /* cppcheck-suppress constStatement */
     register long r8 __asm__("r8") = a[4];
+    /* cppcheck-suppress constStatement */
     register long r9 __asm__("r9") = a[5];
 
     __asm__ volatile("syscall"
