@@ -241,15 +241,6 @@ unsigned long inside_reentries(void)
     return atomic_load_explicit(&reentries, memory_order_relaxed);
 }
 
-void inside_after_fork(bool child)
-{
-    if (child) {
-        (void)pthread_mutex_init(&lock, NULL);
-        leave();
-    } else {
-        inside_leave();
-    }
-}
 
 void inside_vfork(bool begin)
 {

@@ -286,7 +286,7 @@ EXPORT int unshare(int flags)
 
 /* A child or thread of this kind may share the table, the memory, both or neither, and runs none of
  * libc's handlers. */
-EXPORT int clone(int (*start)(void *), void *stack, int flags, void *argument, ...)
+EXPORT __attribute__((no_sanitize_address)) int clone(int (*start)(void *), void *stack, int flags, void *argument, ...)
 {
     va_list arguments;
     void *third;
@@ -303,7 +303,7 @@ EXPORT int clone(int (*start)(void *), void *stack, int flags, void *argument, .
 }
 
 /* A filter can forbid the calls that a flush makes (F9). */
-EXPORT int prctl(int option, ...)
+EXPORT __attribute__((no_sanitize_address)) int prctl(int option, ...)
 {
     va_list arguments;
     unsigned long values[4];

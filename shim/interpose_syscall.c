@@ -169,7 +169,8 @@ static long answer(long number, const long *a)
     }
 }
 
-EXPORT long syscall(long number, ...)
+/* Six arguments are read whatever was passed, as by libc's own. */
+EXPORT __attribute__((no_sanitize_address)) long syscall(long number, ...)
 {
     va_list arguments;
     long a[6];
