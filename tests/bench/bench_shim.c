@@ -221,6 +221,10 @@ static void probe(const struct options *options)
     for (size_t subject = 0; subject < NSUBJECTS; subject++) {
         absent[subject] = takes_part(options, subject) &&
                           !run(options, &nothing, &subjects[subject], &ignored, NULL);
+        /* The loader goes on without a library that it cannot load. */
+        if (!absent[subject] && subjects[subject].policy != NULL && takes_part(options, subject) &&
+            strcmp(subjects[subject].policy, "transparent") == 0 && ignored.stated < 0)
+            give_up(subjects[subject].name, "the library was not loaded");
         if (absent[subject])
             fprintf(stderr, "bench_shim: %s is left out\n", subjects[subject].name);
     }

@@ -36,6 +36,9 @@ grep -q '^churn-8 .*transparent+syscall' "$out/table" || fail "the table lacks a
 if "$bench" --only nothing >"$out/table" 2>&1; then
     fail "an unknown case is run"
 fi
+if "$bench" --rounds 1 --operations 200 --only churn-8 --before "$out/none.so" >"$out/table" 2>&1; then
+    fail "a library that is not there is measured"
+fi
 
 # Nine pairs: the interval leaves out one on each side, and is worth 96.1 %.
 for round in 1 2 3 4 5 6 7 8 9; do
