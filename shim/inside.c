@@ -32,7 +32,7 @@ struct self {
     siginfo_t info;
     sigset_t mask; /* to be restored when it is sent again */
     int cancel_type;
-    bool cancel_saved;
+    bool shared;    /* there were other threads when it came inside: it holds the lock */
     bool is_thread; /* started by pthread_create under the shim; its stack: */
     const char *stack_end;
     size_t stack_size;
@@ -203,20 +203,22 @@ bool inside_enter(void)
     }
     self.inside = true;
     atomic_signal_fence(memory_order_seq_cst);
-    /* libc itself makes a thread asynchronously cancellable around calls that sleep, and a handler
-     * that leaves one by siglongjmp leaves it so. */
-    self.cancel_saved = !__libc_single_threaded;
-    if (self.cancel_saved) {
+    /* The only thread has nobody to keep out, and a second one does not begin while it is inside:
+     * nothing here starts any, and no handler runs. */
+    self.shared = !__libc_single_threaded;
+    if (self.shared) {
+        /* libc itself makes a thread asynchronously cancellable around calls that sleep, and a
+         * handler that leaves one by siglongjmp leaves it so. */
         (void)pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &self.cancel_type);
+        (void)pthread_mutex_lock(&lock);
     }
-    (void)pthread_mutex_lock(&lock);
     return true;
 }
 
 /* Everything but the lock. A handler may run, and come inside itself, from the second line on. */
 static void leave(void)
 {
-    bool cancel_restored = self.cancel_saved && self.cancel_type != PTHREAD_CANCEL_DEFERRED;
+    bool cancel_restored = self.shared && self.cancel_type != PTHREAD_CANCEL_DEFERRED;
 
     atomic_signal_fence(memory_order_seq_cst);
     self.inside = false;
@@ -232,7 +234,9 @@ static void leave(void)
 void inside_leave(void)
 {
     assert(self.inside);
-    (void)pthread_mutex_unlock(&lock);
+    if (self.shared) {
+        (void)pthread_mutex_unlock(&lock);
+    }
     leave();
 }
 

@@ -1,6 +1,7 @@
 /*
  * The shim's critical section: what a policy does to its own memory, and the system calls whose
- * order matters, happen inside. There is one lock for the process.
+ * order matters, happen inside. There is one lock for the process; a process that has one thread
+ * does without it.
  *
  * While a thread is inside, no handler of the program runs in it: a handler may call epoll_ctl, and
  * would wait for a lock that its own thread holds, or leave it held by siglongjmp (hazards G1, G2).

@@ -17,10 +17,17 @@ void interpose_look_at(const struct pollfd *fds, nfds_t count)
     }
 }
 
+/* libc declares that poll only writes them: so the compiler takes them for unset. */
+static inline const struct pollfd *as_given(const struct pollfd *fds)
+{
+    __asm__("" : "+r"(fds));
+    return fds;
+}
+
 EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     if (HOOKS(before_look)) {
-        interpose_look_at(fds, count);
+        interpose_look_at(as_given(fds), count);
     }
     return LATE(poll)(fds, count, timeout);
 }
@@ -29,7 +36,7 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
                  const sigset_t *sigmask)
 {
     if (HOOKS(before_look)) {
-        interpose_look_at(fds, count);
+        interpose_look_at(as_given(fds), count);
     }
     return LATE(ppoll)(fds, count, timeout, sigmask);
 }
@@ -39,7 +46,7 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size
 EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
 {
     if (HOOKS(before_look)) {
-        interpose_look_at(fds, count);
+        interpose_look_at(as_given(fds), count);
     }
     return LATE(__poll_chk)(fds, count, timeout, size);
 }
@@ -50,7 +57,7 @@ EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *
                        const sigset_t *sigmask, size_t size)
 {
     if (HOOKS(before_look)) {
-        interpose_look_at(fds, count);
+        interpose_look_at(as_given(fds), count);
     }
     return LATE(__ppoll_chk)(fds, count, timeout, sigmask, size);
 }

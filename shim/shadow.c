@@ -17,8 +17,8 @@ const char *const shadow_stop_names[STOP_COUNT] = {
     [STOP_SENT] = "sent",
 };
 
-static struct shadow_number *numbers;
-static size_t numbers_size;
+struct shadow_number *shadow_numbers;
+size_t shadow_numbers_size;
 static int numbers_end;
 static _Atomic uint64_t now;  /* read without the lock */
 static uint64_t closed_range; /* when a range was last closed */
@@ -56,16 +56,16 @@ static bool reserve_all(size_t count)
 {
     size_t nops = count < OPS_MOST ? count : OPS_MOST;
 
-    numbers = reserve(count * sizeof(*numbers));
+    shadow_numbers = reserve(count * sizeof(*shadow_numbers));
     files.room = reserve(count * sizeof(*files.room));
     items.room = reserve(count * sizeof(*items.room));
     ops.room = reserve(nops * sizeof(*ops.room));
-    if (numbers != NULL && files.room != NULL && items.room != NULL && ops.room != NULL) {
-        numbers_size = files.size = items.size = count;
+    if (shadow_numbers != NULL && files.room != NULL && items.room != NULL && ops.room != NULL) {
+        shadow_numbers_size = files.size = items.size = count;
         ops.size = nops;
         return true;
     }
-    give_up(numbers, count * sizeof(*numbers));
+    give_up(shadow_numbers, count * sizeof(*shadow_numbers));
     give_up(files.room, count * sizeof(*files.room));
     give_up(items.room, count * sizeof(*items.room));
     give_up(ops.room, nops * sizeof(*ops.room));
@@ -85,18 +85,6 @@ bool shadow_start(void)
 uint64_t shadow_now(void)
 {
     return now;
-}
-
-struct shadow_number *shadow_number(int number)
-{
-    return number >= 0 && (size_t)number < numbers_size ? &numbers[number] : NULL;
-}
-
-struct shadow_file *shadow_file(int number)
-{
-    struct shadow_number *entry = shadow_number(number);
-
-    return entry == NULL ? NULL : entry->file;
 }
 
 static void file_release(struct shadow_file *file)
@@ -175,7 +163,7 @@ static bool number_claim(struct shadow_number *entry, uint64_t before, bool *ret
 
 static void number_bind(struct shadow_number *entry, struct shadow_file *file)
 {
-    int number = (int)(entry - numbers);
+    int number = (int)(entry - shadow_numbers);
 
     entry->file = file;
     file->numbers++;
@@ -370,8 +358,8 @@ void shadow_op_remove(struct shadow_op *op)
 void shadow_each_file(void (*visit)(struct shadow_file *file))
 {
     for (int number = 0; number < numbers_end; number++) {
-        if (numbers[number].file != NULL) {
-            visit(numbers[number].file);
+        if (shadow_numbers[number].file != NULL) {
+            visit(shadow_numbers[number].file);
         }
     }
 }

@@ -96,11 +96,23 @@ bool shadow_start(void);
 /* A stamp for shadow_opened: take it before the call that makes the number. Needs no lock. */
 uint64_t shadow_now(void);
 
+/* The table; shadow_number and shadow_file read it, and nobody else outside shadow.c. */
+extern struct shadow_number *shadow_numbers __attribute__((visibility("hidden")));
+extern size_t shadow_numbers_size __attribute__((visibility("hidden")));
+
 /* The entry of a number, or NULL if it is out of the table's range. */
-struct shadow_number *shadow_number(int number);
+static inline struct shadow_number *shadow_number(int number)
+{
+    return number >= 0 && (size_t)number < shadow_numbers_size ? &shadow_numbers[number] : NULL;
+}
 
 /* The file that a number names, or NULL if that is unknown. */
-struct shadow_file *shadow_file(int number);
+static inline struct shadow_file *shadow_file(int number)
+{
+    struct shadow_number *entry = shadow_number(number);
+
+    return entry == NULL ? NULL : entry->file;
+}
 
 /*
  * The program was given this number for a new file. Returns the file, or NULL if it stays unknown:
