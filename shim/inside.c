@@ -245,7 +245,6 @@ unsigned long inside_reentries(void)
     return atomic_load_explicit(&reentries, memory_order_relaxed);
 }
 
-
 void inside_vfork(bool begin)
 {
     self.vforked = begin;

@@ -286,7 +286,8 @@ EXPORT int unshare(int flags)
 
 /* A child or thread of this kind may share the table, the memory, both or neither, and runs none of
  * libc's handlers. */
-EXPORT __attribute__((no_sanitize_address)) int clone(int (*start)(void *), void *stack, int flags, void *argument, ...)
+EXPORT __attribute__((no_sanitize_address)) int clone(int (*start)(void *), void *stack, int flags,
+                                                      void *argument, ...)
 {
     va_list arguments;
     void *third;
