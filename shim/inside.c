@@ -245,6 +245,11 @@ void inside_after_fork(bool child)
 {
     if (child) {
         (void)pthread_mutex_init(&lock, NULL);
+        /* A signal that came before the fork is the parent's alone, as one that is pending is. */
+        if (self.postponed != 0) {
+            self.postponed = 0;
+            (void)pthread_sigmask(SIG_SETMASK, &self.mask, NULL);
+        }
         leave();
     } else {
         inside_leave();
