@@ -419,6 +419,39 @@ static void *thread_cancelled_inside(void *unused)
     return unused;
 }
 
+static _Atomic int entering_tid;
+
+static void *thread_waits_outside(void *unused)
+{
+    entering_tid = gettid();
+    CHECK(inside_enter());
+    phase = 1;
+    inside_leave();
+    return unused;
+}
+
+static void body_one_at_a_time(void)
+{
+    pthread_t thread;
+
+    enter();
+    CHECK_EQUAL(pthread_create(&thread, NULL, thread_waits_outside, NULL), 0);
+    while (entering_tid == 0) {
+        sched_yield();
+    }
+    await_thread_in(entering_tid, SYS_futex);
+    CHECK_EQUAL(phase, 0);
+    leave();
+    CHECK_EQUAL(pthread_join(thread, NULL), 0);
+    CHECK_EQUAL(phase, 1);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    (void)state;
+    isolate(body_one_at_a_time);
+}
+
 static void body_cancellation(void)
 {
     pthread_t thread;
@@ -687,17 +720,27 @@ static void body_vfork(void)
 {
     struct sigaction action = {.sa_handler = SIG_IGN};
     struct sigaction old;
+    pid_t child;
 
     handle(SIGUSR1, 0, 0);
     inside_vfork(true);
-    CHECK(!inside_enter());
-    /* Its actions are its own; what it is told is what the program asked for. */
-    CHECK_EQUAL(inside_sigaction(SIGUSR1, &action, &old), 0);
-    CHECK(old.sa_sigaction == handler);
+    child = vfork();
+    if (child == 0) {
+        bool enters = inside_enter();
+        /* Its actions are its own; what it is told is what the program asked for. */
+        int result = inside_sigaction(SIGUSR1, &action, &old);
+
+        _exit(enters || result != 0 || old.sa_sigaction != handler);
+    }
     inside_vfork(false);
-    enter();
-    leave();
+    expect_child(child);
     CHECK_EQUAL(inside_reentries(), 0);
+    CHECK_EQUAL(inside_sigaction(SIGUSR1, NULL, &old), 0);
+    CHECK(old.sa_sigaction == handler);
+    enter();
+    CHECK_EQUAL(raise(SIGUSR1), 0);
+    leave();
+    CHECK_EQUAL(runs, 1);
 }
 
 static void test_vfork(void **state)
@@ -728,14 +771,23 @@ static void test_single(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outside),      cmocka_unit_test(test_postponed),
-        cmocka_unit_test(test_several),      cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_told),         cmocka_unit_test(test_started_late),
-        cmocka_unit_test(test_reset),        cmocka_unit_test(test_jump),
-        cmocka_unit_test(test_reentry),      cmocka_unit_test(test_cancellation),
-        cmocka_unit_test(test_cancel_types), cmocka_unit_test(test_readable),
-        cmocka_unit_test(test_fork),         cmocka_unit_test(test_fork_after_signal),
-        cmocka_unit_test(test_vfork),        cmocka_unit_test(test_single),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_postponed),
+        cmocka_unit_test(test_several),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_told),
+        cmocka_unit_test(test_started_late),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_jump),
+        cmocka_unit_test(test_reentry),
+        cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_cancellation),
+        cmocka_unit_test(test_cancel_types),
+        cmocka_unit_test(test_readable),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_fork_after_signal),
+        cmocka_unit_test(test_vfork),
+        cmocka_unit_test(test_single),
     };
 
     return cmocka_run_group_tests_name("shim.inside", tests, NULL, NULL);
