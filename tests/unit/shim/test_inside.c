@@ -330,6 +330,8 @@ static void body_reset(void)
     CHECK_EQUAL(runs, 1);
     CHECK_EQUAL(inside_sigaction(SIGUSR1, NULL, &old), 0);
     CHECK(old.sa_handler == SIG_DFL);
+    /* The kernel resets the handler alone. */
+    CHECK_EQUAL((unsigned int)old.sa_flags & ~0x04000000u, SA_SIGINFO | SA_RESETHAND);
     child = fork();
     if (child == 0) {
         (void)raise(SIGUSR1);
@@ -345,6 +347,38 @@ static void test_reset(void **state)
 {
     (void)state;
     isolate(body_reset);
+}
+
+/* SA_SIGINFO does not make a handler of what is none: a program that puts the default action back
+ * often leaves its flags as they were, and then means to die. */
+static void body_no_handler(void)
+{
+    struct sigaction action = {.sa_handler = SIG_IGN, .sa_flags = SA_SIGINFO};
+    struct sigaction old;
+    int status;
+    pid_t child;
+
+    handle(SIGUSR1, 0, 0);
+    CHECK_EQUAL(inside_sigaction(SIGUSR1, &action, NULL), 0);
+    CHECK_EQUAL(inside_sigaction(SIGUSR1, NULL, &old), 0);
+    CHECK(old.sa_handler == SIG_IGN);
+    CHECK_EQUAL(raise(SIGUSR1), 0);
+    action.sa_handler = SIG_DFL;
+    CHECK_EQUAL(inside_sigaction(SIGUSR1, &action, NULL), 0);
+    child = fork();
+    if (child == 0) {
+        (void)raise(SIGUSR1);
+        _exit(0);
+    }
+    CHECK_EQUAL(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQUAL(runs, 0);
+}
+
+static void test_no_handler(void **state)
+{
+    (void)state;
+    isolate(body_no_handler);
 }
 
 static sigjmp_buf jump;
@@ -771,23 +805,15 @@ static void test_single(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outside),
-        cmocka_unit_test(test_postponed),
-        cmocka_unit_test(test_several),
-        cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_told),
-        cmocka_unit_test(test_started_late),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_jump),
-        cmocka_unit_test(test_reentry),
-        cmocka_unit_test(test_one_at_a_time),
-        cmocka_unit_test(test_cancellation),
-        cmocka_unit_test(test_cancel_types),
-        cmocka_unit_test(test_readable),
-        cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_fork_after_signal),
-        cmocka_unit_test(test_vfork),
-        cmocka_unit_test(test_single),
+        cmocka_unit_test(test_outside),       cmocka_unit_test(test_postponed),
+        cmocka_unit_test(test_several),       cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_told),          cmocka_unit_test(test_started_late),
+        cmocka_unit_test(test_reset),         cmocka_unit_test(test_no_handler),
+        cmocka_unit_test(test_jump),          cmocka_unit_test(test_reentry),
+        cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_cancellation),
+        cmocka_unit_test(test_cancel_types),  cmocka_unit_test(test_readable),
+        cmocka_unit_test(test_fork),          cmocka_unit_test(test_fork_after_signal),
+        cmocka_unit_test(test_vfork),         cmocka_unit_test(test_single),
     };
 
     return cmocka_run_group_tests_name("shim.inside", tests, NULL, NULL);
