@@ -263,6 +263,11 @@ void inside_vfork(bool begin)
     self.vforked = begin;
 }
 
+bool inside_vforked(void)
+{
+    return self.vforked;
+}
+
 bool inside_single(void)
 {
     if (!__libc_single_threaded) {

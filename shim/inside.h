@@ -37,6 +37,9 @@ void inside_after_fork(bool child);
 /* Around the call that makes a vfork's child, in the parent's thread. */
 void inside_vfork(bool begin);
 
+/* True in the child until it has another program. */
+bool inside_vforked(void);
+
 /* True if this process never had a second thread. */
 bool inside_single(void);
 

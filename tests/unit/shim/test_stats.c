@@ -117,6 +117,19 @@ static void play_fork(void)
     need(child > 0 && waitpid(child, &status, 0) == child && status == 0);
 }
 
+static void play_vfork(void)
+{
+    int status;
+    pid_t child;
+
+    play_some();
+    child = vfork();
+    if (child == 0) {
+        _exit(0);
+    }
+    need(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* Pending at the end: nobody can ask any more. */
 static void play_pending(void)
 {
@@ -221,6 +234,7 @@ static const struct play {
     {"_Exit", play_bare_exit_c},
     {"quick_exit", play_quick_exit},
     {"fork", play_fork},
+    {"vfork", play_vfork},
     {"pending", play_pending},
     {"add-del", play_add_del},
     {"mod", play_mod},
@@ -398,6 +412,19 @@ static void test_pending_at_the_end(void **state)
     assert_int_equal(field(outcome.text, "deferred"), 1);
 }
 
+/* A vfork's child has its parent's counts: it must not tell them in its name, or for good. */
+static void test_vfork(void **state)
+{
+    struct outcome outcome = run("vfork", "transparent", "1", NULL);
+
+    (void)state;
+    assert_int_equal(outcome.status, 0);
+    assert_int_equal(count_lines(outcome.text), 1);
+    check_sums(outcome.text, 0);
+    assert_int_equal(field(outcome.text, "stopped-forked"), 1);
+    assert_int_equal(strtol(outcome.text + strlen("epbatch pid="), NULL, 10), outcome.pid);
+}
+
 static void test_silence(void **state)
 {
     static const char *const policies[] = {"transparent", "naive", "hash", "tls"};
@@ -411,6 +438,7 @@ static void test_silence(void **state)
     assert_string_equal(outcome.text, "");
     outcome = run("exit", "transparent", "0", NULL);
     assert_string_equal(outcome.text, "");
+    assert_int_not_equal(access("0", F_OK), 0); /* no file of that name, either */
     /* Only `transparent` counts. */
     for (size_t index = 1; index < sizeof(policies) / sizeof(*policies); index++) {
         outcome = run("pending", policies[index], "1", NULL);
@@ -549,8 +577,9 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ends),    cmocka_unit_test(test_pending_at_the_end),
-        cmocka_unit_test(test_silence), cmocka_unit_test(test_file),
-        cmocka_unit_test(test_rules),   cmocka_unit_test(test_refusal),
+        cmocka_unit_test(test_vfork),   cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_file),    cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_refusal),
     };
     ssize_t length;
 
