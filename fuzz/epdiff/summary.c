@@ -60,8 +60,8 @@ int summary_print(const struct cli_options *options, const struct summary_counte
     bool limited = false;
 
     for (unsigned s = 0; s < options->nsubjects; s++) {
-        limited |= options->subjects[s].kind == SUBJECT_MODEL ||
-                   subject_has_limits(&options->subjects[s]);
+        limited |=
+            options->subjects[s].kind == SUBJECT_MODEL || subject_has_limits(&options->subjects[s]);
         strcat(subjects, s ? "," : "");
         strcat(subjects, options->subjects[s].name);
     }

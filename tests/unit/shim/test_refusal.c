@@ -77,8 +77,9 @@ static void check_runs(const char *policy, const char *backend)
 static void test_policy(void **state)
 {
     (void)state;
-    check_refused(NULL, NULL,
-                  "libepbatch: EPBATCH_POLICY is not set; it must be one of: naive hash tls transparent\n");
+    check_refused(
+        NULL, NULL,
+        "libepbatch: EPBATCH_POLICY is not set; it must be one of: naive hash tls transparent\n");
     check_refused("", NULL,
                   "libepbatch: EPBATCH_POLICY is \"\", which is unknown; it must be one of: "
                   "naive hash tls transparent\n");
