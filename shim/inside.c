@@ -86,8 +86,10 @@ static void on_signal(int number, siginfo_t *info, void *context)
         return; /* its action was changed after the kernel had chosen this one */
     }
     if (atomic_load(&actions[number].reset)) {
-        struct sigaction none = {.sa_handler = SIG_DFL};
+        /* As the kernel does it: the flags and the mask stay. */
+        struct sigaction none = actions[number].action;
 
+        none.sa_handler = SIG_DFL;
         atomic_store(&actions[number].handler, NULL);
         actions[number].action = none;
         (void)real_functions()->sigaction(number, &none, NULL);
@@ -97,8 +99,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 static bool is_handler(const struct sigaction *action)
 {
-    return (action->sa_flags & SA_SIGINFO) != 0 ||
-           (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+    /* Whatever SA_SIGINFO says: the kernel looks at the one word that the two kinds share. */
+    return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
 /* What the kernel is told: the program's action with the shim in front of its handler. */
@@ -245,9 +247,24 @@ unsigned long inside_reentries(void)
     return atomic_load_explicit(&reentries, memory_order_relaxed);
 }
 
+void inside_after_fork(bool child)
+{
+    if (child && self.postponed != 0) {
+        /* A signal that came before the fork is the parent's alone, as one that is pending is. */
+        self.postponed = 0;
+        (void)pthread_sigmask(SIG_SETMASK, &self.mask, NULL);
+    }
+    inside_leave();
+}
+
 void inside_vfork(bool begin)
 {
     self.vforked = begin;
+}
+
+bool inside_vforked(void)
+{
+    return self.vforked;
 }
 
 bool inside_single(void)

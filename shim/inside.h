@@ -27,14 +27,19 @@ void inside_start(void);
  */
 bool inside_enter(void);
 
-/* Also in the child of a fork that was made inside: it has the lock as its parent had. */
 void inside_leave(void);
+
+/* Leaves after a fork that was made inside; the child has the lock as its parent had. */
+void inside_after_fork(bool child);
 
 /* How often inside_enter found its own thread inside. */
 unsigned long inside_reentries(void);
 
 /* Around the call that makes a vfork's child, in the parent's thread. */
 void inside_vfork(bool begin);
+
+/* True in the child until it has another program. */
+bool inside_vforked(void);
 
 /* True if this process never had a second thread. */
 bool inside_single(void);

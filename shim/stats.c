@@ -105,7 +105,8 @@ void stats_write(void)
     int fd = STDERR_FILENO;
     ssize_t done;
 
-    if (stats_where == NULL || atomic_exchange(&written, true)) {
+    /* The counts that a vfork's child sees are its parent's, who still has to tell them. */
+    if (stats_where == NULL || inside_vforked() || atomic_exchange(&written, true)) {
         return;
     }
     say_all(&report);
