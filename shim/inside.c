@@ -213,11 +213,13 @@ bool inside_enter(void)
     return true;
 }
 
-/* Everything but the lock. A handler may run, and come inside itself, from the second line on. */
-static void leave(void)
+void inside_leave(void)
 {
     bool cancel_restored = self.cancel_saved && self.cancel_type != PTHREAD_CANCEL_DEFERRED;
 
+    assert(self.inside);
+    (void)pthread_mutex_unlock(&lock);
+    /* A handler may run, and come inside itself, from the second line on. */
     atomic_signal_fence(memory_order_seq_cst);
     self.inside = false;
     atomic_signal_fence(memory_order_seq_cst);
@@ -229,26 +231,9 @@ static void leave(void)
     }
 }
 
-void inside_leave(void)
-{
-    assert(self.inside);
-    (void)pthread_mutex_unlock(&lock);
-    leave();
-}
-
 unsigned long inside_reentries(void)
 {
     return atomic_load_explicit(&reentries, memory_order_relaxed);
-}
-
-void inside_after_fork(bool child)
-{
-    if (child) {
-        (void)pthread_mutex_init(&lock, NULL);
-        leave();
-    } else {
-        inside_leave();
-    }
 }
 
 void inside_vfork(bool begin)

@@ -26,13 +26,12 @@ void inside_start(void);
  */
 bool inside_enter(void);
 
+/* Also behind a fork, in both processes: the child's thread is a copy of the one that entered, and
+ * its copy of the lock can be released like any. */
 void inside_leave(void);
 
 /* How often inside_enter found its own thread inside. */
 unsigned long inside_reentries(void);
-
-/* Leaves after a fork that was entered before; in the child the lock is made anew. */
-void inside_after_fork(bool child);
 
 /* Around the call that makes a vfork's child, in the parent's thread. */
 void inside_vfork(bool begin);
