@@ -27,6 +27,8 @@ void inside_start(void);
  */
 bool inside_enter(void);
 
+/* Also behind a fork, in both processes: the child's thread is a copy of the one that entered, and
+ * its copy of the lock can be released like any. */
 void inside_leave(void);
 
 /* Leaves after a fork that was made inside; the child has the lock as its parent had. */

@@ -654,7 +654,7 @@ static void after_fork(bool child)
     if (child) {
         memset(&stats, 0, sizeof(stats));
     }
-    inside_after_fork(child);
+    inside_leave();
 }
 
 /* As handlers of pthread_atfork: fork leaves errno alone. */
