@@ -53,7 +53,7 @@ static inline int interpose_opened(int fd, enum shadow_kind kind, uint64_t stamp
 
 /* What goes before the calls that have a name and a number, in interpose_fd.c and
  * interpose_look.c. */
-enum shadow_kind interpose_socket_kind(int type);
+enum shadow_kind interpose_socket_kind(int domain, int type);
 int interpose_opened_pair(int result, const int fds[2], enum shadow_kind kind, uint64_t stamp);
 void interpose_before_close_range(unsigned int first, unsigned int last, int flags);
 uint64_t interpose_before_replace(int fd, int over);

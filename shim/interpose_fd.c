@@ -17,8 +17,12 @@
 /* SOCK_TYPE_MASK of linux/net.h: the rest are flags. */
 #define SOCKET_TYPE 0xf
 
-enum shadow_kind interpose_socket_kind(int type)
+enum shadow_kind interpose_socket_kind(int domain, int type)
 {
+    /* The poll of AF_XDP, for one, has effects. */
+    if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6) {
+        return SHADOW_OTHER;
+    }
     return (type & SOCKET_TYPE) == SOCK_STREAM ? SHADOW_SOCKET : SHADOW_DATAGRAM;
 }
 
@@ -49,8 +53,8 @@ EXPORT int socket(int domain, int type, int protocol)
 {
     uint64_t stamp = interpose_before_open();
 
-    return interpose_opened(REAL(socket)(domain, type, protocol), interpose_socket_kind(type),
-                            stamp);
+    return interpose_opened(REAL(socket)(domain, type, protocol),
+                            interpose_socket_kind(domain, type), stamp);
 }
 
 EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
@@ -58,7 +62,7 @@ EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
     uint64_t stamp = interpose_before_open();
 
     return interpose_opened_pair(REAL(socketpair)(domain, type, protocol, fds), fds,
-                                 interpose_socket_kind(type), stamp);
+                                 interpose_socket_kind(domain, type), stamp);
 }
 
 EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)

@@ -285,7 +285,8 @@ EXPORT int unshare(int flags)
 }
 
 /* A child or thread of this kind may share the table, the memory, both or neither, and runs none of
- * libc's handlers. */
+ * libc's handlers. Three arguments may follow; they are read from the caller's stack in any case.
+ */
 EXPORT __attribute__((no_sanitize_address)) int clone(int (*start)(void *), void *stack, int flags,
                                                       void *argument, ...)
 {

@@ -131,9 +131,9 @@ static long answer(long number, const long *a)
     case SYS_pipe2:
         return make_pair(number, a, (const int *)a[0], SHADOW_PIPE);
     case SYS_socketpair:
-        return make_pair(number, a, (const int *)a[3], interpose_socket_kind((int)a[1]));
+        return make_pair(number, a, (const int *)a[3], interpose_socket_kind((int)a[0], (int)a[1]));
     case SYS_socket:
-        return make_fd(number, a, interpose_socket_kind((int)a[1]));
+        return make_fd(number, a, interpose_socket_kind((int)a[0], (int)a[1]));
     case SYS_accept:
     case SYS_accept4:
         return make_fd(number, a, SHADOW_SOCKET);
@@ -169,7 +169,8 @@ static long answer(long number, const long *a)
     }
 }
 
-/* Six arguments are read whatever was passed, as by libc's own. */
+/* Reads as many arguments as a call can have, as libc's own does: the last of them from the
+ * caller's stack, also where none was passed. */
 EXPORT __attribute__((no_sanitize_address)) long syscall(long number, ...)
 {
     va_list arguments;

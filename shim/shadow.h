@@ -24,6 +24,7 @@ enum shadow_kind {
     SHADOW_EVENTFD,
     SHADOW_TIMERFD,
     SHADOW_EPOLL,
+    SHADOW_OTHER, /* whose poll method is not vouched for */
 };
 
 /* Why an instance defers no more. The texts are in shadow_stop_names. */

@@ -151,7 +151,7 @@ static struct shadow_file *known_instance(int epfd)
 /* Whose poll method has no effect, does not depend on the caller, and wakes for every rise. */
 static bool is_plain(enum shadow_kind kind)
 {
-    return kind != SHADOW_UNKNOWN && kind != SHADOW_EPOLL;
+    return kind != SHADOW_UNKNOWN && kind != SHADOW_EPOLL && kind != SHADOW_OTHER;
 }
 
 /* True if the kernel's answer will be 0 for certain, whenever it is asked before a next change. */
