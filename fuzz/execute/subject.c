@@ -79,7 +79,7 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
         return -EINVAL;
     }
     if (!in_list(backends, subject->backend)) {
-        snprintf(ret_why, size, "unknown backend '%s', expected syscall", subject->backend);
+        snprintf(ret_why, size, "unknown backend '%s', expected syscall or uring", subject->backend);
         return -EINVAL;
     }
     snprintf(subject->name, sizeof(subject->name), "shim:%s+%s", subject->policy, subject->backend);
