@@ -3,7 +3,7 @@
 # Valgrind marks each line with a process, for those of one log take turns; the sanitizers write a file a process.
 
 function end_report(who) {
-    if (report[who] ~ /[\/ (]shim\/[a-z_]+\.c/)
+    if (report[who] ~ /[\/ (|]shim\/[a-z_]+\.c/)
         print substr(report[who], 2)
     report[who] = ""
     aside[who] = 0
