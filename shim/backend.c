@@ -1,6 +1,6 @@
 /* What all backends share: one operation by the plain call, the second try, and the counters. */
 #include "shim/backend.h"
-#include "shim/batch.h"
+#include "shim/inject.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ static int backend_ctl_as(const struct pending_op *op, int as)
     struct epoll_event copy = op->event;
 
     backend_count(1, 1);
-    return batch_ctl_direct(op->epfd, as, op->fd, op->has_event ? &copy : NULL);
+    return inject_ctl(op->epfd, as, op->fd, op->has_event ? &copy : NULL);
 }
 
 int backend_ctl(const struct pending_op *op)

@@ -20,6 +20,7 @@
  * such operation on, so that nothing is done twice, left out or done out of order.
  */
 #include "shim/backend.h"
+#include "shim/inject.h"
 #include "shim/uring.h"
 
 #include <assert.h>
@@ -184,6 +185,7 @@ static bool uring_await(struct uring_chain *chain)
  */
 static bool uring_carry(struct uring_chain *chain)
 {
+    inject_chain(chain->ring);
     chain->batch = ++chain->ring->batch;
     uring_write(chain);
     if (!uring_submit(chain) || !uring_await(chain)) {

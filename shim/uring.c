@@ -1,9 +1,11 @@
 #include "shim/uring.h"
+#include "shim/inject.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,9 @@
 #define URING_SETUP_REGISTERED_FD_ONLY (1U << 15)
 /* Of Linux 6.1. */
 #define URING_SETUP_FLAGS (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+
+/* What the kernel expects as the size of a signal set; libc's sigset_t is larger. */
+#define URING_SIGSET_SIZE ((_NSIG - 1) / 8)
 
 #define URING_PAGE     4096
 #define URING_LINE_MAX 200
@@ -94,7 +99,7 @@ static int uring_create(struct uring_memory *memory)
         .cq_off.resv2 = (uintptr_t)memory->queues,
         .sq_off.resv2 = (uintptr_t)memory->sqes,
     };
-    int slot = io_uring_setup(URING_ENTRIES, &params);
+    int slot = inject_setup(URING_ENTRIES, &params);
 
     if (slot < 0) {
         return slot;
@@ -111,7 +116,7 @@ static int uring_create_numbered(struct uring_memory *memory)
     struct io_uring_params params = {.flags = URING_SETUP_FLAGS};
     struct io_uring_rsrc_update registration = {.offset = -1U};
     struct io_uring mapped;
-    int number = io_uring_setup(URING_ENTRIES, &params);
+    int number = inject_setup(URING_ENTRIES, &params);
     int result;
 
     if (number < 0) {
@@ -232,10 +237,10 @@ int uring_enter(const struct uring *ring, unsigned int to_submit, unsigned int m
     struct io_uring_getevents_arg argument = {.ts = (uintptr_t)&none};
 
     if (patient) {
-        return io_uring_enter((unsigned int)ring->slot, to_submit, min_complete, flags, NULL);
+        return inject_enter(ring, to_submit, min_complete, flags, NULL, URING_SIGSET_SIZE);
     }
-    return io_uring_enter2((unsigned int)ring->slot, to_submit, min_complete,
-                           flags | IORING_ENTER_EXT_ARG, (sigset_t *)&argument, sizeof(argument));
+    return inject_enter(ring, to_submit, min_complete, flags | IORING_ENTER_EXT_ARG, &argument,
+                        sizeof(argument));
 }
 
 /* At the end of a thread. The kernel closes the ring with the thread, and what it has of the memory

@@ -143,6 +143,25 @@ void examiner_set_metamorphic(struct examiner *examiner, bool metamorphic)
     examiner->options.metamorphic = metamorphic;
 }
 
+int examiner_inject(struct examiner *examiner, unsigned subject, const char *inject, char *ret_why)
+{
+    struct subject *current = &examiner->subjects[subject];
+    struct subject changed;
+
+    if (strcmp(current->inject, inject) == 0)
+        return 0;
+    int err = subject_parse(current->name, &changed, ret_why, EXECUTE_WHY_MAX + 1);
+    if (!err && inject[0])
+        err = subject_inject(&changed, inject, ret_why, EXECUTE_WHY_MAX + 1);
+    if (err || strcmp(current->inject, changed.inject) == 0)
+        return err;
+    executor_stop(examiner->executors[subject]);
+    examiner->executors[subject] = NULL;
+    *current = changed;
+    return executor_start(current, &examiner->options.executor, &examiner->executors[subject],
+                          ret_why);
+}
+
 int examine_native(struct examiner *examiner, const struct program *program,
                    const struct trace **ret_trace, char *ret_why)
 {

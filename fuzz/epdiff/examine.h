@@ -71,6 +71,12 @@ void examiner_stop(struct examiner *examiner);
 /* From now on examinations are metamorphic, or are not, whatever the options say. */
 void examiner_set_metamorphic(struct examiner *examiner, bool metamorphic);
 
+/*
+ * From now on calls of the subject fail as the header `inject:` of a program says, or none does if
+ * it is empty. Returns 0 or a negative errno.
+ */
+int examiner_inject(struct examiner *examiner, unsigned subject, const char *inject, char *ret_why);
+
 /* Runs the program natively once; the quick looks that follow compare with this trace. Returns 0 or
  * a negative errno. */
 int examine_native(struct examiner *examiner, const struct program *program,

@@ -79,7 +79,8 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
         return -EINVAL;
     }
     if (!in_list(backends, subject->backend)) {
-        snprintf(ret_why, size, "unknown backend '%s', expected syscall or uring", subject->backend);
+        snprintf(ret_why, size, "unknown backend '%s', expected syscall or uring",
+                 subject->backend);
         return -EINVAL;
     }
     snprintf(subject->name, sizeof(subject->name), "shim:%s+%s", subject->policy, subject->backend);
@@ -90,6 +91,38 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
     }
     snprintf(path, sizeof(path), "%s/libepbatch.so", home);
     return set_library(subject, path, ret_why, size);
+}
+
+int subject_inject(struct subject *subject, const char *inject, char *ret_why, size_t size)
+{
+    char home[PATH_MAX];
+    char path[PATH_MAX + 32];
+
+    if (subject->kind == SUBJECT_NATIVE || subject->kind == SUBJECT_MODEL)
+        return 0;
+    if (subject->kind != SUBJECT_SHIM) {
+        snprintf(ret_why, size,
+                 "the program injects faults, which only the shims can have, and not %.100s",
+                 subject->name);
+        return -EOPNOTSUPP;
+    }
+    int err = subject_home(home, sizeof(home));
+    if (err) {
+        snprintf(ret_why, size, "the tool's own folder cannot be found: %s", strerror(-err));
+        return err;
+    }
+    snprintf(path, sizeof(path), "%s/tests/libepbatch-inject.so", home);
+    if (access(path, R_OK) != 0) {
+        err = -errno;
+        snprintf(ret_why, size,
+                 "the program injects faults, for which the tests must be built: %.150s: %s", path,
+                 strerror(-err));
+        return err;
+    }
+    err = set_library(subject, path, ret_why, size);
+    if (!err)
+        snprintf(subject->inject, sizeof(subject->inject), "%s", inject);
+    return err;
 }
 
 int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, size_t size)

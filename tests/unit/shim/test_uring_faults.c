@@ -46,10 +46,6 @@ int __real_io_uring_enter2(unsigned int fd, unsigned int to_submit, unsigned int
                            unsigned int flags, sigset_t *argument, size_t size);
 int __wrap_io_uring_enter2(unsigned int fd, unsigned int to_submit, unsigned int min_complete,
                            unsigned int flags, sigset_t *argument, size_t size);
-int __real_io_uring_enter(unsigned int fd, unsigned int to_submit, unsigned int min_complete,
-                          unsigned int flags, sigset_t *argument);
-int __wrap_io_uring_enter(unsigned int fd, unsigned int to_submit, unsigned int min_complete,
-                          unsigned int flags, sigset_t *argument);
 
 /* The request number value of those that the kernel has not taken. */
 static struct io_uring_sqe *request(int value)
@@ -91,22 +87,10 @@ int __wrap_io_uring_enter2(unsigned int fd, unsigned int to_submit, unsigned int
     if (scripted.fault == FAULT_FAIL) {
         return -scripted.value;
     }
-    result = (flags & IORING_ENTER_EXT_ARG) != 0
-                 ? __real_io_uring_enter2(fd, to_submit, min_complete, flags, argument, size)
-                 : __real_io_uring_enter(fd, to_submit, min_complete, flags, NULL);
-    return scripted.fault == FAULT_LATE ? -scripted.value : result;
-}
-
-int __wrap_io_uring_enter(unsigned int fd, unsigned int to_submit, unsigned int min_complete,
-                          unsigned int flags, sigset_t *argument)
-{
-    struct scripted scripted = take_fault(&to_submit, &min_complete, &flags);
-    int result;
-
-    if (scripted.fault == FAULT_FAIL) {
-        return -scripted.value;
-    }
-    result = __real_io_uring_enter(fd, to_submit, min_complete, flags, argument);
+    result =
+        (flags & IORING_ENTER_GETEVENTS) != 0
+            ? __real_io_uring_enter2(fd, to_submit, min_complete, flags, argument, size)
+            : __real_io_uring_enter2(fd, to_submit, min_complete, flags, NULL, (_NSIG - 1) / 8);
     return scripted.fault == FAULT_LATE ? -scripted.value : result;
 }
 
