@@ -83,12 +83,13 @@ static int hash_before_wait(int epfd, bool sleeps, void **ret_token)
 }
 
 /* Seed, "Closing": all pending calls of all instances, for any of them may name this number. */
-static void hash_before_close(int fd)
+static bool hash_before_close(int fd)
 {
     (void)fd;
     table_lock();
     table_each(hash_flush_entry);
     table_unlock();
+    return false;
 }
 
 /* Seed, "Forking": what is pending at fork would be carried out twice (hazard F1). */

@@ -105,6 +105,7 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
 
 EXPORT int close(int fd)
 {
+    bool owed;
     int state;
     int result;
 
@@ -115,9 +116,11 @@ EXPORT int close(int fd)
     /* A cancellation acts before the hooks or after the close: what they did must follow (D5). */
     pthread_testcancel();
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    CALL_HOOK(before_close, fd);
+    CALL_OWING(owed, before_close, fd);
     result = real_functions()->close(fd);
-    CALL_HOOK(after_close);
+    if (owed) {
+        CALL_HOOK(after_close, fd);
+    }
     (void)pthread_setcancelstate(state, NULL);
     return result;
 }

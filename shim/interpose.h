@@ -34,6 +34,20 @@
         }                                                                                          \
     } while (0)
 
+/* As CALL_HOOK, of a hook that says whether its counterpart is owed; `owed` is a bool. */
+#define CALL_OWING(owed, hook, ...)                                                                \
+    do {                                                                                           \
+        const struct policy *hooking = shim_policy();                                              \
+                                                                                                   \
+        owed = false;                                                                              \
+        if (hooking != NULL && hooking->hook != NULL) {                                            \
+            int errno_before = errno;                                                              \
+                                                                                                   \
+            owed = hooking->hook(__VA_ARGS__);                                                     \
+            errno = errno_before;                                                                  \
+        }                                                                                          \
+    } while (0)
+
 /* A stamp for interpose_opened, taken before the call. */
 static inline uint64_t interpose_before_open(void)
 {
@@ -55,8 +69,9 @@ static inline int interpose_opened(int fd, enum shadow_kind kind, uint64_t stamp
  * interpose_look.c. */
 enum shadow_kind interpose_socket_kind(int domain, int type);
 int interpose_opened_pair(int result, const int fds[2], enum shadow_kind kind, uint64_t stamp);
-void interpose_before_close_range(unsigned int first, unsigned int last, int flags);
-uint64_t interpose_before_replace(int fd, int over);
+bool interpose_before_close_range(unsigned int first, unsigned int last, int flags);
+uint64_t interpose_before_replace(int fd, int over, bool *ret_owed);
+int interpose_replaced(int fd, int over, int result, uint64_t stamp, bool owed);
 int interpose_duplicated(int from, int result, uint64_t stamp);
 void interpose_look_at(const struct pollfd *fds, nfds_t count);
 void interpose_look_at_sets(int count, const fd_set *reads, const fd_set *writes,

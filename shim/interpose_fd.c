@@ -109,29 +109,39 @@ EXPORT int dup(int fd)
     return interpose_duplicated(fd, REAL(dup)(fd), stamp);
 }
 
-/* The close of `over` gets a stamp of its own, and the new number comes after it. */
-uint64_t interpose_before_replace(int fd, int over)
+/* Returns a stamp for the new number: after the close that is part of the call, before the call. */
+uint64_t interpose_before_replace(int fd, int over, bool *ret_owed)
 {
-    if (fd == over) {
-        return 0;
+    *ret_owed = false;
+    if (fd != over) {
+        CALL_HOOK(before_duplicate, fd);
+        CALL_OWING(*ret_owed, before_replace, over);
     }
-    CALL_HOOK(before_duplicate, fd);
-    CALL_HOOK(before_replace, over);
     return interpose_before_open();
+}
+
+int interpose_replaced(int fd, int over, int result, uint64_t stamp, bool owed)
+{
+    if (owed) {
+        CALL_HOOK(after_replace, over);
+    }
+    return owed ? interpose_duplicated(fd, result, stamp) : result;
 }
 
 EXPORT int dup2(int fd, int over)
 {
-    uint64_t stamp = interpose_before_replace(fd, over);
+    bool owed;
+    uint64_t stamp = interpose_before_replace(fd, over, &owed);
 
-    return interpose_duplicated(fd, REAL(dup2)(fd, over), stamp);
+    return interpose_replaced(fd, over, REAL(dup2)(fd, over), stamp, owed);
 }
 
 EXPORT int dup3(int fd, int over, int flags)
 {
-    uint64_t stamp = interpose_before_replace(fd, over);
+    bool owed;
+    uint64_t stamp = interpose_before_replace(fd, over, &owed);
 
-    return interpose_duplicated(fd, REAL(dup3)(fd, over, flags), stamp);
+    return interpose_replaced(fd, over, REAL(dup3)(fd, over, flags), stamp, owed);
 }
 
 /* The third argument is a number or a pointer; both are passed in one register. */
@@ -169,78 +179,116 @@ EXPORT int fcntl64(int fd, int cmd, ...)
     return fcntl_with(LATE(fcntl64), fd, cmd, argument);
 }
 
-void interpose_before_close_range(unsigned int first, unsigned int last, int flags)
+bool interpose_before_close_range(unsigned int first, unsigned int last, int flags)
 {
     bool valid = first <= last && (flags & ~(int)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) == 0;
+    bool owed = false;
 
     if (valid && (flags & (int)CLOSE_RANGE_UNSHARE) != 0) {
         CALL_HOOK(before, CHANGE_SPLIT);
     }
     if (valid && (flags & (int)CLOSE_RANGE_CLOEXEC) == 0) {
-        CALL_HOOK(before_close_range, first, last);
+        CALL_OWING(owed, before_close_range, first, last);
     }
+    return owed;
 }
 
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
-    interpose_before_close_range(first, last, flags);
-    return LATE(close_range)(first, last, flags);
+    bool owed = interpose_before_close_range(first, last, flags);
+    int result = LATE(close_range)(first, last, flags);
+
+    if (owed) {
+        CALL_HOOK(after_close_range);
+    }
+    return result;
 }
 
 EXPORT void closefrom(int first)
 {
-    CALL_HOOK(before_close_range, first < 0 ? 0 : (unsigned int)first, ~0u);
+    bool owed;
+
+    CALL_OWING(owed, before_close_range, first < 0 ? 0 : (unsigned int)first, ~0u);
     LATE(closefrom)(first);
+    if (owed) {
+        CALL_HOOK(after_close_range);
+    }
 }
 
-/* libc closes the descriptor of a stream by a call of its own, which nobody can take over. */
-static void before_stream_close(FILE *stream)
+/* The close of a stream. libc closes the descriptor by a call of its own, which nobody can take
+ * over. */
+struct stream_close {
+    int fd;
+    bool owed;
+};
+
+static struct stream_close before_close_of(int fd)
+{
+    struct stream_close closed = {.fd = fd, .owed = false};
+
+    if (fd >= 0) {
+        CALL_OWING(closed.owed, before_replace, fd);
+    }
+    return closed;
+}
+
+static struct stream_close before_stream_close(FILE *stream)
 {
     int saved_errno = errno;
-    int fd = fileno(stream);
+    int fd = HOOKS(inside) ? fileno(stream) : -1;
 
     errno = saved_errno;
-    if (fd >= 0) {
-        CALL_HOOK(before_replace, fd);
+    return before_close_of(fd);
+}
+
+static void after_stream_close(struct stream_close closed)
+{
+    if (closed.owed) {
+        CALL_HOOK(after_replace, closed.fd);
     }
 }
 
 EXPORT int fclose(FILE *stream)
 {
-    if (HOOKS(inside)) {
-        before_stream_close(stream);
-    }
-    return LATE(fclose)(stream);
+    struct stream_close closed = before_stream_close(stream);
+    int result = LATE(fclose)(stream);
+
+    after_stream_close(closed);
+    return result;
 }
 
 EXPORT int pclose(FILE *stream)
 {
-    if (HOOKS(inside)) {
-        before_stream_close(stream);
-    }
-    return LATE(pclose)(stream);
+    struct stream_close closed = before_stream_close(stream);
+    int result = LATE(pclose)(stream);
+
+    after_stream_close(closed);
+    return result;
 }
 
 EXPORT int closedir(DIR *stream)
 {
-    if (HOOKS(inside)) {
-        CALL_HOOK(before_replace, dirfd(stream));
-    }
-    return LATE(closedir)(stream);
+    struct stream_close closed = before_close_of(HOOKS(inside) ? dirfd(stream) : -1);
+    int result = LATE(closedir)(stream);
+
+    after_stream_close(closed);
+    return result;
 }
 
 EXPORT FILE *freopen(const char *path, const char *mode, FILE *stream)
 {
-    if (HOOKS(inside)) {
-        before_stream_close(stream);
-    }
-    return LATE(freopen)(path, mode, stream);
+    struct stream_close closed = before_stream_close(stream);
+    FILE *result = LATE(freopen)(path, mode, stream);
+
+    after_stream_close(closed);
+    return result;
 }
 
 EXPORT FILE *freopen64(const char *path, const char *mode, FILE *stream)
 {
-    if (HOOKS(inside)) {
-        before_stream_close(stream);
-    }
-    return LATE(freopen64)(path, mode, stream);
+    struct stream_close closed = before_stream_close(stream);
+    FILE *result = LATE(freopen64)(path, mode, stream);
+
+    after_stream_close(closed);
+    return result;
 }

@@ -42,9 +42,10 @@ static long make_duplicate(long number, const long *a)
 
 static long make_replacement(long number, const long *a)
 {
-    uint64_t stamp = interpose_before_replace((int)a[0], (int)a[1]);
+    bool owed;
+    uint64_t stamp = interpose_before_replace((int)a[0], (int)a[1], &owed);
 
-    return interpose_duplicated((int)a[0], (int)make(number, a), stamp);
+    return interpose_replaced((int)a[0], (int)a[1], (int)make(number, a), stamp, owed);
 }
 
 static long make_instance(long number, const long *a)
@@ -77,9 +78,6 @@ static long make_wait(long number, const long *a)
 static void before(long number, const long *a)
 {
     switch (number) {
-    case SYS_close_range:
-        interpose_before_close_range((unsigned int)a[0], (unsigned int)a[1], (int)a[2]);
-        break;
     case SYS_setsockopt:
         CALL_HOOK(before_change, (int)a[0], false);
         break;
@@ -116,6 +114,7 @@ static void before(long number, const long *a)
 static long answer(long number, const long *a)
 {
     long result;
+    bool owed;
 
     switch (number) {
     case SYS_epoll_create:
@@ -153,9 +152,18 @@ static long answer(long number, const long *a)
         }
         return make(number, a);
     case SYS_close:
-        CALL_HOOK(before_close, (int)a[0]);
+        CALL_OWING(owed, before_close, (int)a[0]);
         result = make(number, a);
-        CALL_HOOK(after_close);
+        if (owed) {
+            CALL_HOOK(after_close, (int)a[0]);
+        }
+        return result;
+    case SYS_close_range:
+        owed = interpose_before_close_range((unsigned int)a[0], (unsigned int)a[1], (int)a[2]);
+        result = make(number, a);
+        if (owed) {
+            CALL_HOOK(after_close_range);
+        }
         return result;
     case SYS_execve:
     case SYS_execveat:

@@ -34,9 +34,10 @@ struct policy {
     int (*before_wait)(int epfd, bool sleeps, void **ret_token);
     /* The wait is over, also by cancellation; not called for a token that is NULL. */
     void (*after_wait)(void *token);
-    /* close(fd) is about to be carried out; it is, whatever happens here. */
-    void (*before_close)(int fd);
-    void (*after_close)(void);
+    /* close(fd) is about to be carried out; it is, whatever happens here. True: after_close is
+     * owed. */
+    bool (*before_close)(int fd);
+    void (*after_close)(int fd);
     void (*before_fork)(void);
     /* fork has returned: called in the parent and, if there is one, in the child. */
     void (*after_fork)(void);
@@ -53,8 +54,10 @@ struct policy {
     void (*before_duplicate)(int from);
     void (*duplicated)(int from, int fd, uint64_t stamp);
     /* A call that does more than that is about to close `fd`, unless it fails. */
-    void (*before_replace)(int fd);
-    void (*before_close_range)(unsigned int first, unsigned int last);
+    bool (*before_replace)(int fd);
+    void (*after_replace)(int fd);
+    bool (*before_close_range)(unsigned int first, unsigned int last);
+    void (*after_close_range)(void);
     /* poll, select or their kin are about to look at fd. */
     void (*before_look)(int fd);
     /* setsockopt, or connect, is about to change fd: its readiness can change without a wakeup. */

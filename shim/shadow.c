@@ -22,6 +22,7 @@ size_t shadow_numbers_size;
 static int numbers_end;
 static _Atomic uint64_t now;  /* read without the lock */
 static uint64_t closed_range; /* when a range was last closed */
+static unsigned int closing_ranges;
 
 /* A pool hands out from its fresh end what was never used, and first what was given back. */
 static struct {
@@ -158,7 +159,8 @@ static bool number_claim(struct shadow_number *entry, uint64_t before, bool *ret
         *ret_missed = entry->items != NULL || entry->first != NULL;
         number_lost(entry);
     }
-    return entry->closed <= before && closed_range <= before;
+    return entry->closed <= before && entry->closing == 0 && closed_range <= before &&
+           closing_ranges == 0;
 }
 
 static void number_bind(struct shadow_number *entry, struct shadow_file *file)
@@ -203,7 +205,7 @@ void shadow_duplicated(struct shadow_file *file, int number, uint64_t before, bo
     number_bind(entry, file);
 }
 
-void shadow_closed(int number)
+void shadow_close_begin(int number)
 {
     struct shadow_number *entry = shadow_number(number);
 
@@ -211,19 +213,38 @@ void shadow_closed(int number)
         return;
     }
     entry->closed = ++now;
+    entry->closing++;
     entry->touched = false;
     if (entry->file != NULL) {
         number_forget(entry);
     }
 }
 
-void shadow_closed_range(unsigned int first, unsigned int last)
+void shadow_close_end(int number)
+{
+    struct shadow_number *entry = shadow_number(number);
+
+    if (entry != NULL) {
+        assert(entry->closing > 0);
+        entry->closing--;
+    }
+}
+
+void shadow_close_range_begin(unsigned int first, unsigned int last)
 {
     for (unsigned int number = first; number <= last && number < (unsigned int)numbers_end;
          number++) {
-        shadow_closed((int)number);
+        shadow_close_begin((int)number);
+        shadow_close_end((int)number);
     }
     closed_range = ++now;
+    closing_ranges++;
+}
+
+void shadow_close_range_end(void)
+{
+    assert(closing_ranges > 0);
+    closing_ranges--;
 }
 
 bool shadow_is_last(int number)

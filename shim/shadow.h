@@ -88,6 +88,7 @@ struct shadow_number {
     struct shadow_item *items;
     struct shadow_op *first, *last; /* pending on it */
     uint64_t closed;                /* shadow_now when it was last closed */
+    unsigned int closing;           /* closes of it that are on their way to the kernel */
     bool touched; /* it was unknown when an epoll_ctl named it: lists may have it */
 };
 
@@ -126,11 +127,17 @@ struct shadow_file *shadow_opened(int number, enum shadow_kind kind, uint64_t be
 /* The same for a second number of a file. */
 void shadow_duplicated(struct shadow_file *file, int number, uint64_t before, bool *ret_missed);
 
-/* The number is about to be closed, and nothing is pending on it. From now on it is unknown. */
-void shadow_closed(int number);
+/*
+ * The number is about to be closed, and nothing is pending on it. From now on it is unknown, until
+ * it is opened behind shadow_close_end: of a file that gets the number before, nobody can tell
+ * whether this close is still to come.
+ */
+void shadow_close_begin(int number);
+void shadow_close_end(int number);
 
 /* The same for a range: also numbers that are being made in these moments stay unknown. */
-void shadow_closed_range(unsigned int first, unsigned int last);
+void shadow_close_range_begin(unsigned int first, unsigned int last);
+void shadow_close_range_end(void);
 
 /* True if closing this number ends its file for certain, save for calls of other threads. */
 bool shadow_is_last(int number);

@@ -451,52 +451,75 @@ static void close_number(int fd)
         flush_instance(entry->file, FLUSH_CLOSE);
     }
     flush_number(entry, FLUSH_CLOSE);
-    shadow_closed(fd);
+    shadow_close_begin(fd);
 }
 
 /* True between the two halves of a close that drops operations: the thread stays inside. */
 static _Thread_local bool closing;
 
-static void transparent_before_close(int fd)
+static bool transparent_before_close(int fd)
 {
     if (is_off() || !inside_enter()) {
-        return;
+        return false;
     }
     closing = drop_pending(fd);
     close_number(fd);
     if (!closing) {
         leave();
     }
+    return true;
 }
 
-static void transparent_after_close(void)
+static void transparent_after_close(int fd)
 {
-    if (closing) {
-        closing = false;
-        leave();
+    if (!closing && !inside_enter()) {
+        return;
     }
+    closing = false;
+    shadow_close_end(fd);
+    leave();
 }
 
-static void transparent_before_replace(int fd)
-{
-    if (!is_off() && inside_enter()) {
-        close_number(fd);
-        leave();
-    }
-}
-
-static void transparent_before_close_range(unsigned int first, unsigned int last)
+static bool transparent_before_replace(int fd)
 {
     if (is_off() || !inside_enter()) {
-        return;
+        return false;
+    }
+    close_number(fd);
+    leave();
+    return true;
+}
+
+static void transparent_after_replace(int fd)
+{
+    if (inside_enter()) {
+        shadow_close_end(fd);
+        leave();
+    }
+}
+
+static bool transparent_before_close_range(unsigned int first, unsigned int last)
+{
+    if (is_off() || !inside_enter()) {
+        return false;
     }
     for (unsigned int fd = first; fd <= last && fd < (unsigned int)shadow_numbers_end(); fd++) {
         if (shadow_file((int)fd) != NULL) {
             close_number((int)fd);
+            shadow_close_end((int)fd); /* the range is under way as a whole */
         }
     }
-    shadow_closed_range(first, last);
+    shadow_close_range_begin(first, last);
     leave();
+    return true;
+}
+
+static void transparent_after_close_range(void)
+{
+    if (inside_enter()) {
+        shadow_close_range_end();
+        leave();
+    }
 }
 
 static uint64_t transparent_before_open(void)
@@ -728,7 +751,9 @@ const struct policy policy_transparent = {
     .before_duplicate = transparent_before_duplicate,
     .duplicated = transparent_duplicated,
     .before_replace = transparent_before_replace,
+    .after_replace = transparent_after_replace,
     .before_close_range = transparent_before_close_range,
+    .after_close_range = transparent_after_close_range,
     .before_look = transparent_before_look,
     .before_change = transparent_before_change,
     .before_send = transparent_before_send,

@@ -17,6 +17,19 @@
 /* The least room that shadow_start is content with. */
 #define LEAST 1024
 
+/* A close that nothing comes between. */
+static void closed(int number)
+{
+    shadow_close_begin(number);
+    shadow_close_end(number);
+}
+
+static void closed_range(unsigned int first, unsigned int last)
+{
+    shadow_close_range_begin(first, last);
+    shadow_close_range_end();
+}
+
 static const struct epoll_event in = {.events = EPOLLIN, .data.u64 = 7};
 
 /* A number is opened that is not open as far as the account knows. */
@@ -55,17 +68,45 @@ static void body_numbers(void)
     CHECK_EQUAL(shadow_numbers_end(), 6);
     CHECK(shadow_is_last(5));
     CHECK(!shadow_is_last(4));
-    shadow_closed(5);
+    closed(5);
     CHECK(shadow_file(5) == NULL);
     CHECK(!shadow_is_last(5));
     CHECK(shadow_file(3) == socket);
-    shadow_closed(5);
-    shadow_closed(-1);
-    shadow_closed(1 << 30);
+    closed(5);
+    closed(-1);
+    closed(1 << 30);
     /* A number out of the table's range stays unknown. */
     CHECK(opened(1 << 30, SHADOW_PIPE) == NULL);
     CHECK(opened(5, SHADOW_EVENTFD) != NULL);
     CHECK_EQUAL(shadow_file(5)->kind, SHADOW_EVENTFD);
+}
+
+/* A close that is on its way to the kernel may be still to come for whoever gets the number now. */
+static void body_closing(void)
+{
+    bool missed;
+
+    CHECK(shadow_start());
+    CHECK(opened(4, SHADOW_PIPE) != NULL);
+    shadow_close_begin(4);
+    shadow_close_begin(4); /* another thread's */
+    CHECK(shadow_opened(4, SHADOW_EVENTFD, shadow_now(), &missed) == NULL);
+    shadow_close_end(4);
+    CHECK(shadow_opened(4, SHADOW_EVENTFD, shadow_now(), &missed) == NULL);
+    shadow_close_end(4);
+    CHECK(shadow_file(4) == NULL);
+    CHECK(shadow_opened(4, SHADOW_EVENTFD, shadow_now(), &missed) != NULL);
+
+    shadow_close_range_begin(100, 200);
+    CHECK(shadow_opened(7, SHADOW_EVENTFD, shadow_now(), &missed) == NULL);
+    shadow_close_range_end();
+    CHECK(shadow_opened(7, SHADOW_EVENTFD, shadow_now(), &missed) != NULL);
+}
+
+static void test_closing(void **state)
+{
+    (void)state;
+    isolate(body_closing);
 }
 
 static void test_numbers(void **state)
@@ -87,7 +128,7 @@ static void body_duplicates(void)
     CHECK_EQUAL(file->numbers, 2);
     CHECK(file->duplicated);
     CHECK(!shadow_is_last(3));
-    shadow_closed(3);
+    closed(3);
     CHECK(shadow_file(3) == NULL);
     CHECK(shadow_file(4) == file);
     CHECK_EQUAL(file->numbers, 1);
@@ -96,7 +137,7 @@ static void body_duplicates(void)
     /* Another process may have been given the second number, by a call that raced with the dup. */
     CHECK(!shadow_is_last(4));
     /* The last number takes the file with it: its memory is the next one's. */
-    shadow_closed(4);
+    closed(4);
     CHECK(opened(9, SHADOW_EVENTFD) == file);
     CHECK(!file->duplicated);
 }
@@ -120,7 +161,7 @@ static void body_ghost(void)
     CHECK(shadow_item_add(instance, 4, EPOLLIN) != NULL);
     shadow_duplicated(file, 5, shadow_now(), &missed);
     CHECK(!file->ghost);
-    shadow_closed(4);
+    closed(4);
     CHECK(file->ghost);
     CHECK(!shadow_is_last(5));
     CHECK(shadow_item(instance, 4) == NULL);
@@ -133,7 +174,7 @@ static void body_ghost(void)
     CHECK(!shadow_is_last(6));
     CHECK(shadow_item_add(instance, 6, EPOLLIN) != NULL);
     shadow_duplicated(file, 7, shadow_now(), &missed);
-    shadow_closed(7);
+    closed(7);
     CHECK(!file->ghost);
 
     /* And because a call sleeps on it: the instance nested and waited on. */
@@ -141,7 +182,7 @@ static void body_ghost(void)
     shadow_pin(file);
     CHECK(!shadow_is_last(8));
     CHECK(shadow_item_add(instance, 8, EPOLLIN) != NULL);
-    shadow_closed(8);
+    closed(8);
     CHECK(file->ghost);
     CHECK(opened(9, SHADOW_PIPE) != file);
     shadow_unpin(file);
@@ -166,11 +207,11 @@ static void body_touched(void)
     CHECK(file->ghost);
     /* Its close may leave an entry behind. */
     CHECK(!shadow_is_last(4));
-    shadow_closed(4);
+    closed(4);
     CHECK(!opened(4, SHADOW_PIPE)->ghost);
     /* A close that is seen ends the doubt, also of a number that was not known. */
     shadow_number(5)->touched = true;
-    shadow_closed(5);
+    closed(5);
     CHECK(!opened(5, SHADOW_PIPE)->ghost);
 }
 
@@ -190,20 +231,20 @@ static void body_creation_races(void)
 
     CHECK(shadow_start());
     before = shadow_now();
-    shadow_closed(4);
+    closed(4);
     CHECK(shadow_opened(4, SHADOW_PIPE, before, &missed) == NULL);
     CHECK(!missed);
     CHECK(shadow_file(4) == NULL);
     /* A close of another number says nothing about this one. */
     before = shadow_now();
-    shadow_closed(9);
+    closed(9);
     CHECK(shadow_opened(4, SHADOW_PIPE, before, &missed) != NULL);
-    shadow_closed(4);
+    closed(4);
 
     /* The same for a number that dup makes. */
     file = opened(3, SHADOW_PIPE);
     before = shadow_now();
-    shadow_closed(5);
+    closed(5);
     shadow_duplicated(file, 5, before, &missed);
     CHECK(shadow_file(5) == NULL);
     CHECK_EQUAL(file->numbers, 1);
@@ -215,16 +256,16 @@ static void body_creation_races(void)
     CHECK(opened(6, SHADOW_PIPE) != NULL);
     CHECK(opened(7, SHADOW_PIPE) != NULL);
     before = shadow_now();
-    shadow_closed_range(6, ~0u);
+    closed_range(6, ~0u);
     CHECK(shadow_file(6) == NULL);
     CHECK(shadow_file(7) == NULL);
     CHECK(shadow_file(3) == file);
     CHECK(shadow_opened(4000, SHADOW_PIPE, before, &missed) == NULL);
     CHECK(shadow_opened(4000, SHADOW_PIPE, shadow_now(), &missed) != NULL);
-    shadow_closed_range(3, 3);
+    closed_range(3, 3);
     CHECK(shadow_file(3) == NULL);
     CHECK(shadow_file(4000) != NULL);
-    shadow_closed_range(0, ~0u);
+    closed_range(0, ~0u);
     CHECK(shadow_file(4000) == NULL);
 }
 
@@ -305,7 +346,7 @@ static void body_items(void)
     CHECK(shadow_item(second, 15) != NULL);
     CHECK(shadow_item(first, 14) != NULL);
     /* With a file's only number its items go from all lists. */
-    shadow_closed(14);
+    closed(14);
     CHECK(shadow_item(first, 14) == NULL);
     CHECK(shadow_item(second, 14) == NULL);
     shadow_items_forget(first);
@@ -315,7 +356,7 @@ static void body_items(void)
         CHECK_EQUAL(shadow_item(second, number) != NULL, number != 14);
     }
     /* An instance that goes takes its items from the numbers. */
-    shadow_closed(4);
+    closed(4);
     for (int number = 10; number < 20; number++) {
         CHECK(shadow_number(number)->items == NULL);
     }
@@ -413,7 +454,7 @@ static void body_each_file(void)
     CHECK(opened(0, SHADOW_PIPE) != NULL);
     CHECK(opened(7, SHADOW_PIPE) != NULL);
     CHECK(opened(9, SHADOW_EPOLL) != NULL);
-    shadow_closed(7);
+    closed(7);
     shadow_each_file(count_visit);
     CHECK_EQUAL(visits, 2);
 }
@@ -464,13 +505,13 @@ static void body_memory_is_bounded(void)
         if (life % 2 == 0) {
             shadow_op_remove(op);
             shadow_duplicated(shadow_file(number), 200, shadow_now(), &missed);
-            shadow_closed(number);
-            shadow_closed(200);
+            closed(number);
+            closed(200);
         } else {
             /* A close that was missed must not leak, either. */
             CHECK(shadow_opened(number, SHADOW_PIPE, shadow_now(), &missed) != NULL);
             CHECK(missed);
-            shadow_closed_range((unsigned int)number, (unsigned int)number);
+            closed_range((unsigned int)number, (unsigned int)number);
         }
     }
     for (int life = 0; life < 10000; life++) {
@@ -479,9 +520,9 @@ static void body_memory_is_bounded(void)
         CHECK(opened(5, SHADOW_PIPE) != NULL);
         CHECK(shadow_item_add(instance, 5, EPOLLIN) != NULL);
         shadow_pin(instance);
-        shadow_closed(4);
+        closed(4);
         shadow_unpin(instance);
-        shadow_closed(5);
+        closed(5);
     }
 }
 
@@ -535,7 +576,7 @@ static void body_exhaustion(void)
         shadow_op_remove(second->first);
     }
     for (int number = 2; number < LEAST; number++) {
-        shadow_closed(number);
+        closed(number);
     }
     CHECK(first->items == NULL);
     CHECK(second->items == NULL);
@@ -547,7 +588,7 @@ static void body_exhaustion(void)
         CHECK(file != NULL);
         shadow_pin(file);
     }
-    shadow_closed(2);
+    closed(2);
     CHECK(opened(2, SHADOW_PIPE) == NULL);
     CHECK(shadow_file(2) == NULL);
     shadow_duplicated(shadow_file(3), 2, shadow_now(), &missed);
@@ -580,12 +621,19 @@ static void test_no_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),        cmocka_unit_test(test_duplicates),
-        cmocka_unit_test(test_ghost),          cmocka_unit_test(test_touched),
-        cmocka_unit_test(test_creation_races), cmocka_unit_test(test_missed_close),
-        cmocka_unit_test(test_items),          cmocka_unit_test(test_ops),
-        cmocka_unit_test(test_each_file),      cmocka_unit_test(test_memory_is_bounded),
-        cmocka_unit_test(test_exhaustion),     cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_closing),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_ghost),
+        cmocka_unit_test(test_touched),
+        cmocka_unit_test(test_creation_races),
+        cmocka_unit_test(test_missed_close),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_ops),
+        cmocka_unit_test(test_each_file),
+        cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_exhaustion),
+        cmocka_unit_test(test_no_room),
     };
 
     return cmocka_run_group_tests_name("shim.shadow", tests, NULL, NULL);
