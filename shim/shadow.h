@@ -59,6 +59,7 @@ struct shadow_file {
     unsigned int waiters;
     int number; /* what names it; it has one number as long as it defers */
     size_t npending;
+    unsigned long deferred;         /* calls on it that were answered first */
     struct shadow_op *first, *last; /* pending, in the order of the calls */
     struct shadow_item *items;      /* its interest list */
     struct shadow_file *next_free;

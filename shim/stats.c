@@ -25,6 +25,12 @@ static const char *const rule_names[RULE_COUNT] = {
 #undef RULE
 };
 
+static const char *const end_names[] = {[END_NOT] = "no",
+#define END(identifier, name) [END_##identifier] = name,
+                                        STATS_ENDS(END)
+#undef END
+};
+
 /* Where the report goes: NULL: nowhere, "1": stderr. Points into the environment's own memory,
  * which a program may reuse: so it is a copy. */
 static char *stats_where;
@@ -72,6 +78,30 @@ void stats_batch(enum stats_flush why, size_t count)
     stats.flushed[why] += count;
 }
 
+void stats_stopped(const struct shadow_file *instance)
+{
+    size_t at = 0;
+
+    stats.stopped[instance->stop]++;
+    while (at < STATS_STOPS && stats.stops[at].why != STOP_NOT) {
+        at++;
+    }
+    if (at < STATS_STOPS) {
+        stats.stops[at] = (struct stats_stop){
+            .number = instance->number, .why = instance->stop, .deferred = instance->deferred};
+    }
+}
+
+static void say_stops(struct report *report)
+{
+    for (int at = 0; at < STATS_STOPS && stats.stops[at].why != STOP_NOT; at++) {
+        const struct stats_stop *stop = &stats.stops[at];
+
+        say(report, "%s%d:%s/%lu", at == 0 ? " stops=" : ",", stop->number,
+            shadow_stop_names[stop->why], stop->deferred);
+    }
+}
+
 static void say_all(struct report *report)
 {
     say(report, "epbatch pid=%ld seen=%lu deferred=%lu direct=%lu waiting=%lu", (long)getpid(),
@@ -95,6 +125,8 @@ static void say_all(struct report *report)
             say(report, " stopped-%s=%lu", shadow_stop_names[why], stats.stopped[why]);
         }
     }
+    say_stops(report);
+    say(report, " ended=%s", end_names[stats.end]);
     say(report, " bypasses=%lu reentries=%lu missed-closes=%lu faults=%lu\n", stats.bypasses,
         inside_reentries(), stats.missed, stats.faults);
 }

@@ -28,6 +28,13 @@
     RULE(CLOSE, "close")                                                                           \
     RULE(INSTANCE, "instance")
 
+/* Why nothing is deferred any more in the whole process. STATS_END(identifier, name). */
+#define STATS_ENDS(END)                                                                            \
+    END(BYPASS, "bypass")                                                                          \
+    END(MISSED, "missed-close")                                                                    \
+    END(FAULT, "fault")                                                                            \
+    END(SPLIT, "split")
+
 enum stats_flush {
 #define FLUSH(identifier, name) FLUSH_##identifier,
     STATS_FLUSHES(FLUSH)
@@ -42,8 +49,23 @@ enum stats_rule {
         RULE_COUNT
 };
 
+enum stats_end {
+    END_NOT,
+#define END(identifier, name) END_##identifier,
+    STATS_ENDS(END)
+#undef END
+};
+
 enum {
     STATS_SIZES = 16, /* batches of 1, 2, 3-4, 5-8 ... and the rest */
+    STATS_STOPS = 64, /* instances of which it is told one by one why they stopped */
+};
+
+/* An instance that defers no more. */
+struct stats_stop {
+    int number;             /* what named it then */
+    enum shadow_stop why;   /* STOP_NOT: it has not happened */
+    unsigned long deferred; /* calls on it that had been deferred until then */
 };
 
 /* Changed under the shim's lock. */
@@ -56,7 +78,9 @@ struct stats {
     unsigned long flushes[FLUSH_COUNT];
     unsigned long flushed[FLUSH_COUNT]; /* operations in them */
     unsigned long sizes[STATS_SIZES];
-    unsigned long stopped[STOP_COUNT]; /* instances, by why they defer no more */
+    unsigned long stopped[STOP_COUNT];    /* instances, by why they defer no more */
+    struct stats_stop stops[STATS_STOPS]; /* the first of them */
+    enum stats_end end;                   /* the first reason */
     unsigned long instances;
     unsigned long bypasses; /* the kernel did not do what the shim was certain of */
     unsigned long faults;   /* ENOSPC, ENOMEM at a flush */
@@ -73,5 +97,8 @@ void stats_write(void);
 
 /* Counts a batch. */
 void stats_batch(enum stats_flush why, size_t count);
+
+/* Counts an instance that defers no more, and remembers which. */
+void stats_stopped(const struct shadow_file *instance);
 
 #endif

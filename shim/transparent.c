@@ -44,17 +44,26 @@ static bool is_off(void)
     return atomic_load_explicit(&off, memory_order_acquire);
 }
 
-/* An operation whose success was certain has failed, or a close was missed. */
+static void end(enum stats_end why)
+{
+    if (!ending) {
+        stats.end = why;
+    }
+    ending = true;
+}
+
+/* An operation whose success was certain has failed. */
 static void judge_failure(int result)
 {
     if (result == -ENOSPC || result == -ENOMEM) {
         /* No layer in user space can foresee these (C6). The call was answered with 0. */
         stats.faults++;
         config_say("a deferred epoll_ctl failed for want of memory or watches; deferring ends");
+        end(END_FAULT);
     } else {
         stats.bypasses++;
+        end(END_BYPASS);
     }
-    ending = true;
 }
 
 /* Carries out batch[0..count). */
@@ -138,7 +147,7 @@ static void stop(struct shadow_file *instance, enum shadow_stop why, enum stats_
     flush_instance(instance, flush);
     instance->stop = why;
     shadow_items_forget(instance);
-    stats.stopped[why]++;
+    stats_stopped(instance);
 }
 
 static struct shadow_file *known_instance(int epfd)
@@ -268,6 +277,7 @@ static bool defer(struct shadow_file *instance, int op, int fd, const struct epo
         shadow_file(fd)->ghost = true;
     }
     stats.deferred++;
+    instance->deferred++;
     return true;
 }
 
@@ -531,7 +541,8 @@ static void judge_missed(bool missed)
 {
     if (missed) {
         stats.missed++;
-        judge_failure(-EBADF);
+        stats.bypasses++;
+        end(END_MISSED);
     }
 }
 
@@ -638,7 +649,9 @@ static void transparent_before(enum policy_change change)
     if (change == CHANGE_SPAWN) {
         shadow_each_file(share);
     }
-    ending |= change == CHANGE_SPLIT;
+    if (change == CHANGE_SPLIT) {
+        end(END_SPLIT);
+    }
     /* Another thread's call that comes before the kernel's must not be pending then. */
     pauses += change != CHANGE_SPLIT;
     leave();
@@ -675,7 +688,7 @@ static void after_fork(bool child)
     }
     forking = false;
     if (child) {
-        memset(&stats, 0, sizeof(stats));
+        stats = (struct stats){.end = stats.end};
     }
     inside_leave();
 }

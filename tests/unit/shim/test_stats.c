@@ -7,7 +7,9 @@
 #include "tests/unit/shim/cmocka_all.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,6 +227,56 @@ static void play_instance(void)
     need(close(epfd) == 0);
 }
 
+static void poll_one(int fd)
+{
+    struct pollfd asked = {.fd = fd, .events = POLLIN};
+
+    need(poll(&asked, 1, 0) >= 0);
+}
+
+/* Two instances stop, each for its own reason; says which they were. */
+static void play_stops(void)
+{
+    int polled = instance();
+    int doubled = instance();
+
+    ctl(polled, EPOLL_CTL_ADD, target());
+    ctl(polled, EPOLL_CTL_ADD, target());
+    poll_one(polled);
+    need(dup(doubled) >= 0);
+    ctl(doubled, EPOLL_CTL_ADD, target());
+    need(printf("stops=%d:polled/2,%d:dup/0 ended=no ", polled, doubled) > 0 &&
+         fflush(stdout) == 0);
+}
+
+/* More than are told one by one. */
+static void play_many_stops(void)
+{
+    for (int count = 0; count < 70; count++) {
+        poll_one(instance());
+    }
+}
+
+static void play_split(void)
+{
+    play_some();
+    need(unshare(CLONE_FILES) == 0);
+}
+
+/* By a close that no library sees. */
+static void play_missed(void)
+{
+    int fd = target();
+    long result;
+
+    ctl(instance(), EPOLL_CTL_ADD, fd);
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"((long)SYS_close), "D"((long)fd)
+                     : "rcx", "r11", "memory");
+    need(result == 0 && target() == fd);
+}
+
 static const struct play {
     const char *name;
     void (*play)(void);
@@ -243,6 +295,10 @@ static const struct play {
     {"close-duplicate", play_close_duplicate},
     {"close-threaded", play_close_threaded},
     {"instance", play_instance},
+    {"stops", play_stops},
+    {"many-stops", play_many_stops},
+    {"split", play_split},
+    {"missed", play_missed},
 };
 
 static int played_main(const char *name)
@@ -425,6 +481,56 @@ static void test_vfork(void **state)
     assert_int_equal(strtol(outcome.text + strlen("epbatch pid="), NULL, 10), outcome.pid);
 }
 
+/* The program says on stdout what the report must have. */
+static void test_stops(void **state)
+{
+    struct outcome outcome = run("stops", "transparent", "1", NULL);
+    const char *report = strstr(outcome.text, "epbatch pid=");
+    char *expected;
+    size_t length;
+
+    (void)state;
+    assert_int_equal(outcome.status, 0);
+    assert_non_null(report);
+    assert_true(report > outcome.text);
+    expected = strstr(outcome.text, "ended=");
+    assert_non_null(expected);
+    length = (size_t)(expected - outcome.text) + strlen("ended=no ");
+    outcome.text[length - 1] = '\0';
+    assert_non_null(strstr(outcome.text + length, outcome.text));
+    assert_int_equal(field(outcome.text + length, "stopped-polled"), 1);
+    assert_int_equal(field(outcome.text + length, "stopped-dup"), 1);
+}
+
+static void test_many_stops(void **state)
+{
+    struct outcome outcome = run("many-stops", "transparent", "1", NULL);
+    int told = 0;
+
+    (void)state;
+    assert_int_equal(outcome.status, 0);
+    assert_int_equal(field(outcome.text, "stopped-polled"), 70);
+    for (const char *at = outcome.text; (at = strstr(at, ":polled/0")) != NULL; at++) {
+        told++;
+    }
+    assert_int_equal(told, 64);
+    assert_non_null(strstr(outcome.text, " ended=no "));
+}
+
+static void test_ended(void **state)
+{
+    struct outcome outcome = run("split", "transparent", "1", NULL);
+
+    (void)state;
+    assert_int_equal(outcome.status, 0);
+    assert_non_null(strstr(outcome.text, " ended=split "));
+    check_sums(outcome.text, 0);
+    outcome = run("missed", "transparent", "1", NULL);
+    assert_int_equal(outcome.status, 0);
+    assert_non_null(strstr(outcome.text, " ended=missed-close "));
+    assert_int_equal(field(outcome.text, "missed-closes"), 1);
+}
+
 static void test_silence(void **state)
 {
     static const char *const policies[] = {"transparent", "naive", "hash", "tls"};
@@ -576,10 +682,11 @@ static void test_refusal(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends),    cmocka_unit_test(test_pending_at_the_end),
-        cmocka_unit_test(test_vfork),   cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_file),    cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_refusal),
+        cmocka_unit_test(test_ends),       cmocka_unit_test(test_pending_at_the_end),
+        cmocka_unit_test(test_vfork),      cmocka_unit_test(test_stops),
+        cmocka_unit_test(test_many_stops), cmocka_unit_test(test_ended),
+        cmocka_unit_test(test_silence),    cmocka_unit_test(test_file),
+        cmocka_unit_test(test_rules),      cmocka_unit_test(test_refusal),
     };
     ssize_t length;
 
