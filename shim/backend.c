@@ -37,6 +37,17 @@ void backend_read_counters(struct backend_counters *ret_counters)
     }
 }
 
+/* Of libepdiff-witness.so, behind this library where there is a tester: epdiff's docs/run.md. */
+extern void epdiff_witness(int epfd, int op, int fd, const struct epoll_event *event, int result)
+    __attribute__((weak, visibility("default")));
+
+void backend_tell(const struct pending_op *op, int result)
+{
+    if (epdiff_witness != NULL) {
+        epdiff_witness(op->epfd, op->op, op->fd, op->has_event ? &op->event : NULL, result);
+    }
+}
+
 static int backend_ctl_as(const struct pending_op *op, int as)
 {
     /* The kernel takes a pointer to non-const but only reads it. */

@@ -50,6 +50,13 @@ int backend_ctl(const struct pending_op *op);
  */
 int backend_repair(const struct pending_op *op, int result, unsigned int flags);
 
+/*
+ * Takes note of an operation that reached the kernel by another road than libc, and of what came of
+ * it. The tester's witness stands behind epoll_ctl and cannot see it; where there is no witness,
+ * this does nothing. Does not change errno.
+ */
+void backend_tell(const struct pending_op *op, int result);
+
 enum backend_fallback {
 #define FALLBACK(name, meaning) FALLBACK_##name,
 #include "shim/fallbacks.def"

@@ -238,8 +238,13 @@ static unsigned int uring_count_good(const struct uring_chain *chain)
  */
 static int uring_finish_failed(const struct pending_op *op, unsigned int flags)
 {
-    int result = op->result == -EINVAL ? backend_ctl(op) : op->result;
+    int result = op->result;
 
+    if (result == -EINVAL) {
+        result = backend_ctl(op);
+    } else {
+        backend_tell(op, result);
+    }
     return backend_repair(op, result, flags);
 }
 
@@ -288,6 +293,9 @@ static unsigned int uring_finish(struct uring_rest *rest, struct uring_chain *ch
         uring_guess(chain);
     }
     good = uring_count_good(chain);
+    for (unsigned int index = 0; index < good; index++) {
+        backend_tell(&chain->ops[index], 0);
+    }
     if (good == chain->taken) {
         uring_note(rest, good);
         if (good == 0 || chain->ring->refused) {

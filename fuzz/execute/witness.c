@@ -5,7 +5,8 @@
  * result, instead of guessing it from the effects.
  *
  * What goes to the kernel by another road (inline system calls, io_uring, an ioctl) it does not
- * see; the oracle then reasons from the interest lists alone.
+ * see. A subject that takes one may say so by epdiff_witness, a function that it finds here by a
+ * weak reference; otherwise the oracle reasons from the interest lists alone.
  */
 #include "fuzz/execute/raw.h"
 #include "fuzz/execute/wire.h"
@@ -48,6 +49,20 @@ static void write_down(long epfd, long op, long fd, const struct epoll_event *ev
                  .data = readable ? event->data.u64 : 0,
                  .err = result < 0 ? (int)-result : 0},
     };
+}
+
+/*
+ * To be called by a subject right after an operation that it had carried out by another road:
+ * result is 0 or a negative errno, the event is read unless it is NULL or the result EFAULT. The
+ * words of a subject are evidence for explanations and nothing else: what is compared is what the
+ * program sees.
+ */
+WITNESS_EXPORT void epdiff_witness(int epfd, int op, int fd, const struct epoll_event *event,
+                                   int result);
+WITNESS_EXPORT void epdiff_witness(int epfd, int op, int fd, const struct epoll_event *event,
+                                   int result)
+{
+    write_down(epfd, op, fd, event, result);
 }
 
 static long carry_out(long epfd, long op, long fd, struct epoll_event *event)

@@ -74,19 +74,29 @@ if ! grep -q '^shim:hash+uring *yes$' out; then
     exit 0
 fi
 
-for policy in naive hash tls; do
-    run_tool 0 replay "${ours[@]}" --subject "shim:$policy+uring" --subject "shim:$policy+syscall"
-    says out "^$((2 * ${#ours[@]})) passed, 0 failed\$"
-    # Which program diverges depends on the policy, not on the backend. What a divergence is traced to may: of
-    # io_uring's operations nobody keeps a record, and the oracle has to reason from less.
-    for backend in syscall uring; do
+# What a divergence is traced to must not depend on the backend, which tells the witness what it did.
+run_tool 0 replay "$corpus" --subject shim:naive+uring --subject shim:hash+uring --subject shim:tls+uring \
+    --subject shim:transparent+uring
+says out ' failed=0 '
+
+# What a program is told of each call, whether it failed and how, is the same under one backend and the other. What a
+# wait sees is not compared here: under the seed's policies it can be a race between a flush and a thread that the flush
+# wakes. Nor are free-running programs, which have no one outcome.
+compared=0
+for policy in naive hash tls transparent; do
+    for program in "$corpus"/*.epd; do
+        ! grep -q '^parallel' "$program" || continue
         status=0
-        "$EPDIFF" replay "$corpus" --subject "shim:$policy+$backend" --json >out 2>err || status=$?
-        [ $status -le 1 ] || fail "replay under shim:$policy+$backend: status $status"
-        sed -n 's/.*"program":"\([^"]*\)".*"got":"equal[ "].*/\1 equal/p
-                s/.*"program":"\([^"]*\)".*"result":"skipped".*/\1 skipped/p' out >equal.$backend
+        "$EPDIFF" run "$program" --subject "shim:$policy+syscall" --subject "shim:$policy+uring" --json >out 2>err ||
+            status=$?
+        [ $status -le 1 ] || fail "run of $program under shim:$policy: status $status"
+        sed -n 's/.*"subject_trace"://p' out >traces
+        [ "$(wc -l <traces)" -eq 2 ] || fail "no two traces of $program under shim:$policy"
+        head -n 1 traces | grep -o '"step":[0-9]*\|"errno":[0-9]*' >errnos.syscall
+        tail -n 1 traces | grep -o '"step":[0-9]*\|"errno":[0-9]*' >errnos.uring
+        diff errnos.syscall errnos.uring >out || fail "$program under shim:$policy: the backends differ"
+        compared=$((compared + 1))
     done
-    [ -s equal.uring ] || fail "no program is equal under shim:$policy+uring"
-    diff equal.syscall equal.uring >out || fail "programs that diverge under one backend of $policy alone"
 done
+[ $compared -gt 800 ] || fail "only $compared pairs of runs were compared"
 no_processes
