@@ -1,4 +1,5 @@
 #include "shim/inside.h"
+#include "shim/objects.h"
 #include "shim/real.h"
 
 #include <assert.h>
@@ -181,6 +182,7 @@ void inside_start(void)
 {
     struct rlimit limit;
 
+    objects_start();
     main_stack_size = MAIN_STACK_MOST;
     if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < MAIN_STACK_MOST) {
         main_stack_size = (size_t)limit.rlim_cur;
@@ -286,8 +288,11 @@ bool inside_readable(const void *bytes, size_t size)
     const char *end = self.is_thread ? self.stack_end : __libc_stack_end;
     size_t most = self.is_thread ? self.stack_size : main_stack_size;
 
-    return end != NULL && here < end && (size_t)(end - here) <= most && start >= here &&
-           start < end && (size_t)(end - start) >= size;
+    if (end != NULL && here < end && (size_t)(end - here) <= most && start >= here && start < end &&
+        (size_t)(end - start) >= size) {
+        return true;
+    }
+    return objects_hold(bytes, size);
 }
 
 void inside_stack_size(const pthread_attr_t *attributes, size_t *ret_size)

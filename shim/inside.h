@@ -47,8 +47,9 @@ bool inside_vforked(void);
 bool inside_single(void);
 
 /*
- * True if these bytes can be read for certain: they lie in the caller's own stack. For all else
- * the kernel is asked, which answers EFAULT where a look would crash (C2, G4).
+ * True if these bytes can be read for certain: they lie in the caller's own stack, or in the static
+ * data of an object that stays loaded. For all else the kernel is asked, which answers EFAULT where
+ * a look would crash (C2, G4).
  */
 bool inside_readable(const void *bytes, size_t size);
 

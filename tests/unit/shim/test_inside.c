@@ -563,7 +563,6 @@ static __attribute__((noinline)) void check_stack(const char *above_end)
     CHECK(inside_readable(bytes, sizeof(bytes)));
     CHECK(inside_readable(bytes, 1));
     CHECK(!inside_readable(heap, 16));
-    CHECK(!inside_readable(static_bytes, 16));
     CHECK(!inside_readable(NULL, 16));
     CHECK(!inside_readable((const char *)8, 16));
     CHECK(!inside_readable(far_away, 16));
@@ -575,6 +574,31 @@ static __attribute__((noinline)) void check_stack(const char *above_end)
     CHECK(!inside_readable(bytes, (size_t)(above_end - bytes) + 1));
     CHECK(!inside_readable(bytes, SIZE_MAX));
     free(heap);
+}
+
+extern char _end[]; /* of the program's own data, by the linker */
+
+static void body_static_data(void)
+{
+    static const char constant[16] = "never written";
+    const char *volatile end = _end; /* its size is none of the compiler's business */
+
+    CHECK(!inside_readable(static_bytes, 16)); /* not known before the start */
+    inside_start();
+    CHECK(inside_readable(static_bytes, 16));
+    CHECK(inside_readable(end - 16, 16));
+    CHECK(!inside_readable(end - 8, 16));
+    CHECK(!inside_readable(end, 1));
+    CHECK(!inside_readable(static_bytes, SIZE_MAX));
+    CHECK(inside_readable(stdout, 16)); /* libc's data */
+    CHECK(!inside_readable(constant, 16));
+    CHECK(!inside_readable(NULL, 16));
+}
+
+static void test_static_data(void **state)
+{
+    (void)state;
+    isolate(body_static_data);
 }
 
 static void check_no_stack(void)
@@ -666,11 +690,13 @@ static void coroutine(void)
 
 static void body_readable(void)
 {
-    static char coroutine_stack[1 << 17];
+    const size_t stack_size = 1 << 17;
+    char *coroutine_stack = malloc(stack_size);
     ucontext_t context;
     char bytes[16] = {0};
     pthread_attr_t attributes;
 
+    CHECK(coroutine_stack != NULL);
     inside_start();
     check_stack(__libc_stack_end);
     CHECK_EQUAL(pthread_join(start_thread(NULL, thread_checks_stack, bytes), NULL), 0);
@@ -681,12 +707,13 @@ static void body_readable(void)
     CHECK_EQUAL(pthread_join(start_thread(NULL, thread_checks_alternate_stack, NULL), NULL), 0);
     CHECK_EQUAL(getcontext(&context), 0);
     context.uc_stack.ss_sp = coroutine_stack;
-    context.uc_stack.ss_size = sizeof(coroutine_stack);
+    context.uc_stack.ss_size = stack_size;
     context.uc_link = &coroutine_caller;
     makecontext(&context, coroutine, 0);
     runs = 0;
     CHECK_EQUAL(swapcontext(&coroutine_caller, &context), 0);
     CHECK_EQUAL(runs, 1);
+    free(coroutine_stack);
 }
 
 static void test_readable(void **state)
@@ -813,15 +840,25 @@ static void test_single(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outside),       cmocka_unit_test(test_postponed),
-        cmocka_unit_test(test_several),       cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_told),          cmocka_unit_test(test_started_late),
-        cmocka_unit_test(test_reset),         cmocka_unit_test(test_no_handler),
-        cmocka_unit_test(test_jump),          cmocka_unit_test(test_reentry),
-        cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_cancellation),
-        cmocka_unit_test(test_cancel_types),  cmocka_unit_test(test_readable),
-        cmocka_unit_test(test_fork),          cmocka_unit_test(test_fork_after_signal),
-        cmocka_unit_test(test_vfork),         cmocka_unit_test(test_single),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_postponed),
+        cmocka_unit_test(test_several),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_told),
+        cmocka_unit_test(test_started_late),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_no_handler),
+        cmocka_unit_test(test_jump),
+        cmocka_unit_test(test_reentry),
+        cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_cancellation),
+        cmocka_unit_test(test_cancel_types),
+        cmocka_unit_test(test_static_data),
+        cmocka_unit_test(test_readable),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_fork_after_signal),
+        cmocka_unit_test(test_vfork),
+        cmocka_unit_test(test_single),
     };
 
     return cmocka_run_group_tests_name("shim.inside", tests, NULL, NULL);

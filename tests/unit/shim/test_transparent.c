@@ -943,6 +943,12 @@ static void body_where_the_event_lies(void)
     CHECK_EQUAL(epoll_ctl(epfd, EPOLL_CTL_MOD, fd, &static_event), 0);
     CHECK_EQUAL(reported(epfd), 3);
     CHECK_EQUAL(del(epfd, fd), 0);
+    CHECK_EQUAL(reported(epfd), -1);
+    /* Static data stays where it is. */
+    CHECK_EQUAL(epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &static_event), 0);
+    CHECK_DEFERRED(epfd, fd);
+    CHECK_EQUAL(reported(epfd), 3);
+    CHECK_EQUAL(del(epfd, fd), 0);
     /* The DEL was deferred. It must not be overtaken. */
     CHECK_EQUAL(interest(epfd, fd, NULL), is_transparent());
     CHECK_EQUAL(epoll_ctl(epfd, EPOLL_CTL_ADD, fd, heap), 0);
