@@ -66,12 +66,11 @@ static int hash_ctl(int epfd, int op, int fd, struct epoll_event *event)
  * before it, also if another thread's wait is at it already (the seed's first invariant). The
  * wait itself happens without the lock, or a sleeper would stop every other thread.
  */
-static int hash_before_wait(int epfd, bool sleeps, void **ret_token)
+static int hash_before_wait(int epfd, void **ret_token)
 {
     struct table_entry *entry;
     int result = 0;
 
-    (void)sleeps;
     (void)ret_token;
     table_lock();
     entry = table_find(epfd);

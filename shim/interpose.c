@@ -44,7 +44,7 @@ EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 }
 
 /* Returns 0 if the wait is to be carried out, -1 with errno set if it is not. */
-static int interpose_before_wait(int epfd, bool sleeps, void **ret_token)
+static int interpose_before_wait(int epfd, void **ret_token)
 {
     const struct policy *policy = shim_policy();
     int saved_errno = errno;
@@ -53,7 +53,7 @@ static int interpose_before_wait(int epfd, bool sleeps, void **ret_token)
     if (policy == NULL || policy->before_wait == NULL) {
         return 0;
     }
-    result = policy->before_wait(epfd, sleeps, ret_token);
+    result = policy->before_wait(epfd, ret_token);
     errno = result < 0 ? -result : saved_errno;
     return result < 0 ? -1 : 0;
 }
@@ -73,7 +73,7 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int t
 {
     WAIT_TOKEN;
 
-    if (interpose_before_wait(epfd, timeout != 0, &token) < 0) {
+    if (interpose_before_wait(epfd, &token) < 0) {
         return -1;
     }
     return real_functions()->epoll_wait(epfd, events, maxevents, timeout);
@@ -85,19 +85,18 @@ EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int 
 {
     WAIT_TOKEN;
 
-    if (interpose_before_wait(epfd, timeout != 0, &token) < 0) {
+    if (interpose_before_wait(epfd, &token) < 0) {
         return -1;
     }
     return real_functions()->epoll_pwait(epfd, events, maxevents, timeout, sigmask);
 }
 
-/* Its timeout is not looked at: the pointer may be wild. */
 EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
                         const struct timespec *timeout, const sigset_t *sigmask)
 {
     WAIT_TOKEN;
 
-    if (interpose_before_wait(epfd, true, &token) < 0) {
+    if (interpose_before_wait(epfd, &token) < 0) {
         return -1;
     }
     return real_functions()->epoll_pwait2(epfd, events, maxevents, timeout, sigmask);

@@ -62,11 +62,10 @@ static long make_instance(long number, const long *a)
 static long make_wait(long number, const long *a)
 {
     const struct policy *policy = shim_policy();
-    bool sleeps = number == SYS_epoll_pwait2 || (int)a[3] != 0;
     void *token = NULL;
     long result;
 
-    (void)policy->before_wait((int)a[0], sleeps, &token);
+    (void)policy->before_wait((int)a[0], &token);
     result = make(number, a);
     if (token != NULL) {
         CALL_HOOK(after_wait, token);

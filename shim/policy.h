@@ -28,10 +28,10 @@ struct policy {
     /* Answers an epoll_ctl call with 0 or a negative errno. Never NULL. */
     int (*ctl)(int epfd, int op, int fd, struct epoll_event *event);
     /*
-     * The epoll_wait family is about to wait on epfd; `sleeps`: it has a timeout other than 0. A
-     * negative errno ends the call instead. *ret_token, NULL before, is for after_wait.
+     * The epoll_wait family is about to wait on epfd. A negative errno ends the call instead.
+     * *ret_token, NULL before, is for after_wait.
      */
-    int (*before_wait)(int epfd, bool sleeps, void **ret_token);
+    int (*before_wait)(int epfd, void **ret_token);
     /* The wait is over, also by cancellation; not called for a token that is NULL. */
     void (*after_wait)(void *token);
     /* close(fd) is about to be carried out; it is, whatever happens here. True: after_close is

@@ -1,7 +1,6 @@
 #include "shim/shadow.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -88,13 +87,18 @@ uint64_t shadow_now(void)
     return now;
 }
 
-static void file_release(struct shadow_file *file)
+void shadow_release(struct shadow_file *file)
 {
-    if (file->numbers > 0 || file->pins > 0) {
+    if (file->numbers > 0 || file->freed) {
+        return;
+    }
+    file->dead = true; /* before the look at the waits: the last of them looks at it behind */
+    if (file->waiters > 0) {
         return;
     }
     assert(file->first == NULL);
     shadow_items_forget(file);
+    file->freed = true;
     file->next_free = files.free;
     files.free = file;
 }
@@ -110,7 +114,9 @@ static struct shadow_file *file_new(enum shadow_kind kind)
     } else {
         return NULL;
     }
-    *file = (struct shadow_file){.kind = kind};
+    memset((char *)file + offsetof(struct shadow_file, dead), 0,
+           sizeof(*file) - offsetof(struct shadow_file, dead));
+    file->kind = kind;
     return file;
 }
 
@@ -120,17 +126,17 @@ static void number_forget(struct shadow_number *entry)
     struct shadow_file *file = entry->file;
 
     assert(entry->first == NULL);
+    entry->file = NULL; /* from here on no wait begins */
     while (entry->items != NULL) {
-        /* Another number or another process may keep the file, and with it the entry. */
-        if (file->numbers > 1 || file->elsewhere || file->pins > 0) {
+        /* Another number, another process or a wait may keep the file, and with it the entry. */
+        if (file->numbers > 1 || file->elsewhere || file->waiters > 0) {
             file->ghost = true;
         }
         shadow_item_remove(entry->items);
     }
-    entry->file = NULL;
     entry->touched = false;
     file->numbers--;
-    file_release(file);
+    shadow_release(file);
 }
 
 /* A close of this number was missed: forgets what is pending on it, too. */
@@ -252,19 +258,7 @@ bool shadow_is_last(int number)
     const struct shadow_file *file = shadow_file(number);
 
     return file != NULL && file->numbers == 1 && !file->duplicated && !file->elsewhere &&
-           file->pins == 0 && !file->ghost;
-}
-
-void shadow_pin(struct shadow_file *file)
-{
-    file->pins++;
-}
-
-void shadow_unpin(struct shadow_file *file)
-{
-    assert(file->pins > 0);
-    file->pins--;
-    file_release(file);
+           file->waiters == 0 && !file->ghost;
 }
 
 struct shadow_item *shadow_item(const struct shadow_file *instance, int number)

@@ -12,9 +12,11 @@
 
 #include "shim/pending.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/single_threaded.h>
 
 enum shadow_kind {
     SHADOW_UNKNOWN,
@@ -44,11 +46,15 @@ extern const char *const shadow_stop_names[STOP_COUNT];
 struct shadow_op;
 struct shadow_item;
 
-/* An open file description. */
+/* An open file description. What is atomic is read, and `waiters` written, without the lock. */
 struct shadow_file {
+    /* Waits on it that are under way; they keep this memory. A wait that comes too late counts
+     * itself in and out again, so it is never set anew: it stands in front of what is. */
+    atomic_uint waiters;
+    atomic_bool dead; /* no number names it */
+    bool freed;
     enum shadow_kind kind;
     unsigned int numbers; /* numbers of this process that name it */
-    unsigned int pins;    /* waits on it that are under way */
     bool duplicated;      /* it had two numbers at some time */
     bool elsewhere;       /* another process, or a message, may hold it */
     /* An interest list may have it under a number that no longer names it: what is registered
@@ -56,8 +62,9 @@ struct shadow_file {
     bool ghost;
     /* Of an epoll instance: */
     enum shadow_stop stop;
-    unsigned int waiters;
     int number; /* what names it; it has one number as long as it defers */
+    /* Something may be pending, or on its way to the kernel. */
+    atomic_bool dirty;
     size_t npending;
     unsigned long deferred;         /* calls on it that were answered first */
     struct shadow_op *first, *last; /* pending, in the order of the calls */
@@ -85,7 +92,7 @@ struct shadow_op {
 };
 
 struct shadow_number {
-    struct shadow_file *file; /* NULL: unknown */
+    struct shadow_file *_Atomic file; /* NULL: unknown */
     struct shadow_item *items;
     struct shadow_op *first, *last; /* pending on it */
     uint64_t closed;                /* shadow_now when it was last closed */
@@ -143,8 +150,21 @@ void shadow_close_range_end(void);
 /* True if closing this number ends its file for certain, save for calls of other threads. */
 bool shadow_is_last(int number);
 
-void shadow_pin(struct shadow_file *file);
-void shadow_unpin(struct shadow_file *file);
+/*
+ * A wait is about to begin, and is over. Needs no lock: a server spends its life in here. Whoever
+ * makes an instance dirty looks for waits behind that, and a wait looks whether it is dirty behind
+ * having counted itself in: one of the two sees the other. With numbers that are closed it is the
+ * same.
+ *
+ * shadow_wait_begin returns the file, of whatever kind, or NULL if it is not known. *ret_late: the
+ * number was closed in between; shadow_wait_end is owed, and then it may be tried again. True from
+ * shadow_wait_end: the last number is gone; shadow_release under the lock is owed.
+ */
+static inline struct shadow_file *shadow_wait_begin(int number, bool *ret_late);
+static inline bool shadow_wait_end(struct shadow_file *file);
+
+/* Frees the file if nobody needs it any more. */
+void shadow_release(struct shadow_file *file);
 
 /* The item of the pair, or NULL. */
 struct shadow_item *shadow_item(const struct shadow_file *instance, int number);
@@ -169,5 +189,34 @@ void shadow_each_file(void (*visit)(struct shadow_file *file));
 
 /* One above the highest number that was ever known. */
 int shadow_numbers_end(void);
+
+static inline unsigned int shadow_count_wait(struct shadow_file *file, unsigned int more)
+{
+    if (__libc_single_threaded) {
+        /* One instruction: a handler that comes behind it finds the sum, and one that starts a
+         * thread does not come in between. */
+        __asm__ volatile("addl %1, %0" : "+m"(file->waiters) : "r"(more) : "cc", "memory");
+        return atomic_load_explicit(&file->waiters, memory_order_relaxed);
+    }
+    return atomic_fetch_add(&file->waiters, more) + more;
+}
+
+static inline bool shadow_wait_end(struct shadow_file *file)
+{
+    return shadow_count_wait(file, -1U) == 0 && atomic_load(&file->dead);
+}
+
+static inline struct shadow_file *shadow_wait_begin(int number, bool *ret_late)
+{
+    struct shadow_number *entry = shadow_number(number);
+    struct shadow_file *file = entry == NULL ? NULL : atomic_load(&entry->file);
+
+    if (file == NULL) {
+        return NULL;
+    }
+    (void)shadow_count_wait(file, 1);
+    *ret_late = atomic_load(&entry->file) != file;
+    return file;
+}
 
 #endif

@@ -38,10 +38,9 @@ static int tls_ctl(int epfd, int op, int fd, struct epoll_event *event)
     return result;
 }
 
-static int tls_before_wait(int epfd, bool sleeps, void **ret_token)
+static int tls_before_wait(int epfd, void **ret_token)
 {
     (void)epfd;
-    (void)sleeps;
     (void)ret_token;
     return batch_flush(&tls_list, BATCH_FIXUPS);
 }

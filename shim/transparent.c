@@ -100,6 +100,7 @@ static void flush_instance(struct shadow_file *instance, enum stats_flush why)
         }
         execute(count, why);
     }
+    instance->dirty = false;
 }
 
 /* What is pending on one number, on whatever instance. The rest stays: the order among targets
@@ -251,6 +252,19 @@ static bool registered(struct shadow_file *instance, int op, int fd,
     return true;
 }
 
+/* Something is pending on the instance now. A wait that began meanwhile, and found nothing to carry
+ * out, must see it at once. */
+static void soil(struct shadow_file *instance)
+{
+    if (instance->dirty) {
+        return; /* whoever made it so has looked */
+    }
+    instance->dirty = true;
+    if (instance->waiters > 0) {
+        flush_instance(instance, FLUSH_WAIT);
+    }
+}
+
 /* True if the call was deferred: it is answered with 0. */
 static bool defer(struct shadow_file *instance, int op, int fd, const struct epoll_event *event)
 {
@@ -271,6 +285,7 @@ static bool defer(struct shadow_file *instance, int op, int fd, const struct epo
             flush_all(FLUSH_FULL);
             return false;
         }
+        soil(instance);
     }
     if (!registered(instance, op, fd, &copy)) {
         /* Without room for the item the number's registrations are no longer known. */
@@ -377,37 +392,39 @@ static int transparent_ctl(int epfd, int op, int fd, struct epoll_event *event)
     return result;
 }
 
-static int transparent_before_wait(int epfd, bool sleeps, void **ret_token)
-{
-    struct shadow_file *file;
-
-    if (is_off() || !inside_enter()) {
-        return 0;
-    }
-    file = shadow_file(epfd);
-    if (file != NULL && file->kind == SHADOW_EPOLL) {
-        flush_instance(file, FLUSH_WAIT);
-        /* A wait that does not sleep takes time as well: an event that another thread causes
-         * behind its MOD must not come with what was registered before. */
-        if (file->stop == STOP_NOT && (sleeps || !inside_single())) {
-            file->waiters++;
-            shadow_pin(file);
-            *ret_token = file;
-        }
-    }
-    leave();
-    return 0;
-}
-
 static void transparent_after_wait(void *token)
 {
-    struct shadow_file *file = token;
-
-    if (inside_enter()) {
-        file->waiters--;
-        shadow_unpin(file);
+    if (shadow_wait_end(token) && inside_enter()) {
+        shadow_release(token);
         leave();
     }
+}
+
+/*
+ * A wait that does not sleep takes time as well: an event that another thread causes behind its MOD
+ * must not come with what was registered before. So each is counted.
+ */
+static int transparent_before_wait(int epfd, void **ret_token)
+{
+    struct shadow_file *file;
+    bool late;
+
+    if (is_off() || inside_vforked()) {
+        return 0;
+    }
+    while ((file = shadow_wait_begin(epfd, &late)) != NULL &&
+           (late || file->kind != SHADOW_EPOLL)) {
+        transparent_after_wait(file);
+        if (!late) {
+            return 0;
+        }
+    }
+    if (file != NULL && file->dirty && inside_enter()) {
+        flush_instance(file, FLUSH_WAIT);
+        leave();
+    }
+    *ret_token = file;
+    return 0;
 }
 
 static void drop(struct shadow_op **first, enum stats_rule rule)

@@ -9,7 +9,10 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -40,6 +43,129 @@ static struct shadow_file *opened(int number, enum shadow_kind kind)
 
     CHECK(!missed);
     return file;
+}
+
+static void wait_on(struct shadow_file *file)
+{
+    bool late = true;
+
+    CHECK(shadow_wait_begin(file->number, &late) == file);
+    CHECK(!late);
+}
+
+static void wait_over(struct shadow_file *file)
+{
+    if (shadow_wait_end(file)) {
+        shadow_release(file);
+    }
+}
+
+/* A wait that found the number and counts itself in when the file is gone, or another's. */
+static void body_late_waits(void)
+{
+    struct shadow_file *file;
+    bool late;
+
+    CHECK(shadow_start());
+    CHECK(shadow_wait_begin(4, &late) == NULL);
+    CHECK(shadow_wait_begin(-1, &late) == NULL);
+    file = opened(4, SHADOW_EPOLL);
+    closed(4);
+    CHECK(shadow_wait_begin(4, &late) == NULL);
+    /* It comes behind the release, and may owe one: the memory must not be free twice. */
+    CHECK_EQUAL(shadow_count_wait(file, 1), 1);
+    CHECK(shadow_wait_end(file));
+    shadow_release(file);
+    CHECK(opened(4, SHADOW_EPOLL) == file);
+    CHECK(opened(5, SHADOW_EPOLL) != file);
+    closed(4);
+    /* It comes behind the release and leaves in another's life. */
+    CHECK_EQUAL(shadow_count_wait(file, 1), 1);
+    CHECK(opened(4, SHADOW_PIPE) == file);
+    CHECK_EQUAL(file->waiters, 1);
+    CHECK(!shadow_wait_end(file));
+    CHECK_EQUAL(file->waiters, 0);
+    /* One that is in while the number is closed is the one that owes the release. */
+    closed(4);
+    CHECK(opened(4, SHADOW_EPOLL) == file);
+    wait_on(file);
+    wait_on(file);
+    closed(4);
+    CHECK(opened(4, SHADOW_EPOLL) != file);
+    CHECK(!shadow_wait_end(file));
+    CHECK(shadow_wait_end(file));
+    shadow_release(file);
+    CHECK(opened(6, SHADOW_EPOLL) == file);
+}
+
+static void test_late_waits(void **state)
+{
+    (void)state;
+    isolate(body_late_waits);
+}
+
+/* Waits of one thread, without the lock, against closes of another. */
+static pthread_mutex_t race_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool race_over;
+
+static void *wait_all_the_time(void *counter)
+{
+    while (!race_over) {
+        bool late;
+        struct shadow_file *file = shadow_wait_begin(4, &late);
+
+        if (file == NULL) {
+            continue;
+        }
+        *(unsigned long *)counter += !late;
+        /* What it holds must not become another's. */
+        CHECK(late || !file->freed);
+        if (shadow_wait_end(file)) {
+            (void)pthread_mutex_lock(&race_lock);
+            shadow_release(file);
+            (void)pthread_mutex_unlock(&race_lock);
+        }
+    }
+    return NULL;
+}
+
+static void body_racing_waits(void)
+{
+    static const int rounds = 100000;
+    unsigned long waits[2] = {0};
+    pthread_t threads[2];
+    struct shadow_file *file;
+
+    CHECK(shadow_start());
+    for (int index = 0; index < 2; index++) {
+        CHECK_EQUAL(pthread_create(&threads[index], NULL, wait_all_the_time, &waits[index]), 0);
+    }
+    for (int round = 0; round < rounds; round++) {
+        (void)pthread_mutex_lock(&race_lock);
+        CHECK(opened(4, SHADOW_EPOLL) != NULL);
+        (void)pthread_mutex_unlock(&race_lock);
+        (void)pthread_mutex_lock(&race_lock);
+        closed(4);
+        (void)pthread_mutex_unlock(&race_lock);
+    }
+    race_over = true;
+    for (int index = 0; index < 2; index++) {
+        CHECK_EQUAL(pthread_join(threads[index], NULL), 0);
+    }
+    /* All are free again, each once: as many as ever were held at a time, and not one for each
+     * round. */
+    file = opened(0, SHADOW_EPOLL);
+    for (int number = 1; number < 8; number++) {
+        CHECK(opened(number, SHADOW_EPOLL) != file);
+        CHECK_EQUAL(shadow_file(number)->waiters, 0);
+        CHECK(labs(shadow_file(number) - file) < 16);
+    }
+}
+
+static void test_racing_waits(void **state)
+{
+    (void)state;
+    isolate(body_racing_waits);
 }
 
 static void body_numbers(void)
@@ -179,13 +305,13 @@ static void body_ghost(void)
 
     /* And because a call sleeps on it: the instance nested and waited on. */
     file = opened(8, SHADOW_EPOLL);
-    shadow_pin(file);
+    wait_on(file);
     CHECK(!shadow_is_last(8));
     CHECK(shadow_item_add(instance, 8, EPOLLIN) != NULL);
     closed(8);
     CHECK(file->ghost);
     CHECK(opened(9, SHADOW_PIPE) != file);
-    shadow_unpin(file);
+    wait_over(file);
     CHECK(opened(10, SHADOW_PIPE) == file);
     CHECK(!file->ghost);
 }
@@ -519,9 +645,9 @@ static void body_memory_is_bounded(void)
         CHECK(instance != NULL);
         CHECK(opened(5, SHADOW_PIPE) != NULL);
         CHECK(shadow_item_add(instance, 5, EPOLLIN) != NULL);
-        shadow_pin(instance);
+        wait_on(instance);
         closed(4);
-        shadow_unpin(instance);
+        wait_over(instance);
         closed(5);
     }
 }
@@ -586,7 +712,7 @@ static void body_exhaustion(void)
         struct shadow_file *file = opened(number, SHADOW_EPOLL);
 
         CHECK(file != NULL);
-        shadow_pin(file);
+        wait_on(file);
     }
     closed(2);
     CHECK(opened(2, SHADOW_PIPE) == NULL);
@@ -621,6 +747,8 @@ static void test_no_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_late_waits),
+        cmocka_unit_test(test_racing_waits),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_closing),
         cmocka_unit_test(test_duplicates),
