@@ -131,7 +131,7 @@ static void *wait_all_the_time(void *counter)
 
 static void body_racing_waits(void)
 {
-    static const int rounds = 100000;
+    static const int rounds = 1000000;
     unsigned long waits[2] = {0};
     pthread_t threads[2];
     struct shadow_file *file;

@@ -929,6 +929,55 @@ static void test_errors_at_once(void **state)
     isolate(body_errors_at_once);
 }
 
+/* A wait that begins while another thread defers: one of the two must see the other. */
+
+enum { MEETINGS = 50000 };
+
+static atomic_int met;
+
+static void *meet(void *argument)
+{
+    int epfd = *(int *)argument;
+
+    for (int count = 1; count <= MEETINGS; count++) {
+        struct epoll_event event;
+
+        CHECK_EQUAL(epoll_wait(epfd, &event, 1, -1), 1);
+        CHECK_EQUAL(event.data.u64, count);
+        atomic_store(&met, count);
+        while (atomic_load(&met) == count) {
+            CHECK_EQUAL(sched_yield(), 0);
+        }
+    }
+    return NULL;
+}
+
+static void body_waits_that_begin(void)
+{
+    int epfd = epoll_create1(0);
+    int fd = ready();
+    pthread_t thread;
+
+    CHECK_EQUAL(pthread_create(&thread, NULL, meet, &epfd), 0);
+    for (int count = 1; count <= MEETINGS; count++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)count};
+
+        CHECK_EQUAL(epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event), 0);
+        while (atomic_load(&met) != count) {
+            CHECK_EQUAL(sched_yield(), 0);
+        }
+        CHECK_EQUAL(del(epfd, fd), 0);
+        atomic_store(&met, 0);
+    }
+    CHECK_EQUAL(pthread_join(thread, NULL), 0);
+}
+
+static void test_waits_that_begin(void **state)
+{
+    (void)state;
+    isolate(body_waits_that_begin);
+}
+
 /* An event that a look could fault on is left to the kernel to read. */
 static void body_where_the_event_lies(void)
 {
@@ -1275,6 +1324,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_range_that_closes_nothing),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_errors_at_once),
+        cmocka_unit_test(test_waits_that_begin),
         cmocka_unit_test(test_where_the_event_lies),
         cmocka_unit_test(test_events_at_once),
         cmocka_unit_test(test_unknown_targets),
