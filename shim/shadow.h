@@ -190,6 +190,12 @@ void shadow_each_file(void (*visit)(struct shadow_file *file));
 /* One above the highest number that was ever known. */
 int shadow_numbers_end(void);
 
+/* What another thread may do between a wait's look at the number and its being counted: for the
+ * test of that, which cannot wait until one does. */
+#ifndef SHADOW_IN_BETWEEN
+#define SHADOW_IN_BETWEEN() ((void)0)
+#endif
+
 static inline unsigned int shadow_count_wait(struct shadow_file *file, unsigned int more)
 {
     if (__libc_single_threaded) {
@@ -214,6 +220,7 @@ static inline struct shadow_file *shadow_wait_begin(int number, bool *ret_late)
     if (file == NULL) {
         return NULL;
     }
+    SHADOW_IN_BETWEEN();
     (void)shadow_count_wait(file, 1);
     *ret_late = atomic_load(&entry->file) != file;
     return file;

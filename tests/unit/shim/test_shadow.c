@@ -4,6 +4,8 @@
  * list keeps a file whose number is gone. What it hands out it must take back, for a server opens
  * millions, and where its room ends nothing may break.
  */
+static void (*in_between)(void);
+#define SHADOW_IN_BETWEEN() (in_between == NULL ? (void)0 : in_between())
 #include "shim/shadow.h"
 #include "tests/unit/shim/support.h"
 
@@ -60,6 +62,20 @@ static void wait_over(struct shadow_file *file)
     }
 }
 
+static void close_six(void)
+{
+    closed(6);
+}
+
+static void close_six_and_open(void)
+{
+    struct shadow_file *other = opened(9, SHADOW_EPOLL);
+    bool missed;
+
+    closed(6);
+    shadow_duplicated(other, 6, shadow_now(), &missed);
+}
+
 /* A wait that found the number and counts itself in when the file is gone, or another's. */
 static void body_late_waits(void)
 {
@@ -96,6 +112,22 @@ static void body_late_waits(void)
     CHECK(shadow_wait_end(file));
     shadow_release(file);
     CHECK(opened(6, SHADOW_EPOLL) == file);
+
+    /* The number is closed, or closed and given to another file, as the wait looks at it. */
+    in_between = close_six;
+    CHECK(shadow_wait_begin(6, &late) == file);
+    CHECK(late);
+    CHECK(shadow_wait_end(file)); /* as far as it knows */
+    shadow_release(file);
+    CHECK(shadow_wait_begin(6, &late) == NULL);
+    file = opened(6, SHADOW_EPOLL);
+    in_between = close_six_and_open;
+    CHECK(shadow_wait_begin(6, &late) == file);
+    CHECK(late);
+    wait_over(file);
+    in_between = NULL;
+    CHECK(opened(7, SHADOW_EPOLL) == file);
+    CHECK(opened(8, SHADOW_EPOLL) != file);
 }
 
 static void test_late_waits(void **state)
