@@ -20,8 +20,13 @@ int batch_ctl_direct(int epfd, int op, int fd, struct epoll_event *event)
 
 int batch_execute(struct pending_op *ops, size_t count, unsigned int flags)
 {
+    int saved_errno = errno;
+    int result;
+
     assert(batch_backend != NULL);
-    return batch_backend->execute(ops, count, flags);
+    result = batch_backend->execute(ops, count, flags);
+    errno = saved_errno;
+    return result;
 }
 
 int batch_flush(struct pending_list *list, unsigned int flags)

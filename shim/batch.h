@@ -8,7 +8,7 @@
 /* Selects the backend that flushes. Called once, before any flush. */
 void batch_set_backend(const struct backend *backend);
 
-/* Carries out ops[0..count) through the backend, as its `execute`. */
+/* Carries out ops[0..count) through the backend, as its `execute`. Leaves errno alone. */
 int batch_execute(struct pending_op *ops, size_t count, unsigned int flags);
 
 /* The real epoll_ctl, now. Returns 0 or a negative errno. */

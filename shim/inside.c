@@ -61,11 +61,13 @@ static struct {
 static void deliver_postponed(void)
 {
     int number = self.postponed;
+    int saved_errno = errno;
 
     self.postponed = 0;
     /* A process may send itself anything; the record says who sent it and why. */
     (void)real_functions()->syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), number, &self.info);
     (void)pthread_sigmask(SIG_SETMASK, &self.mask, NULL);
+    errno = saved_errno;
 }
 
 static void on_signal(int number, siginfo_t *info, void *context)

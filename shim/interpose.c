@@ -44,26 +44,28 @@ EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 }
 
 /* Returns 0 if the wait is to be carried out, -1 with errno set if it is not. */
-static int interpose_before_wait(int epfd, void **ret_token)
+static inline int interpose_before_wait(int epfd, void **ret_token)
 {
     const struct policy *policy = shim_policy();
-    int saved_errno = errno;
     int result;
 
     if (policy == NULL || policy->before_wait == NULL) {
         return 0;
     }
     result = policy->before_wait(epfd, ret_token);
-    errno = result < 0 ? -result : saved_errno;
-    return result < 0 ? -1 : 0;
+    if (result < 0) {
+        errno = -result;
+        return -1;
+    }
+    return 0;
 }
 
 /* Runs when a wait is over, also when its thread is cancelled in it: the file is compiled with
  * -fexceptions for that. */
-static void interpose_after_wait(void **token)
+static inline void interpose_after_wait(void **token)
 {
     if (*token != NULL) {
-        CALL_HOOK(after_wait, *token);
+        shim_policy()->after_wait(*token);
     }
 }
 

@@ -29,7 +29,8 @@ struct policy {
     int (*ctl)(int epfd, int op, int fd, struct epoll_event *event);
     /*
      * The epoll_wait family is about to wait on epfd. A negative errno ends the call instead.
-     * *ret_token, NULL before, is for after_wait.
+     * *ret_token, NULL before, is for after_wait. These two leave errno alone: a server makes no
+     * other call so often, and errno is behind a function of another library.
      */
     int (*before_wait)(int epfd, void **ret_token);
     /* The wait is over, also by cancellation; not called for a token that is NULL. */

@@ -171,13 +171,7 @@ static void real_look_up_late(void)
     looked_up = true;
 }
 
-/* Atomic, because the constructor of another library may have started threads already. */
-static const struct real_functions *_Atomic current = &raw;
-
-const struct real_functions *real_functions(void)
-{
-    return atomic_load_explicit(&current, memory_order_acquire);
-}
+const struct real_functions *_Atomic real_current = &raw;
 
 const struct real_functions *real_functions_early(void)
 {
@@ -207,5 +201,5 @@ void real_resolve(void)
 #define INTERPOSED_LATE(type, name, parameters)
 #include "shim/interposed.def"
 #undef INTERPOSED
-    atomic_store_explicit(&current, &resolved, memory_order_release);
+    atomic_store_explicit(&real_current, &resolved, memory_order_release);
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -24,10 +25,18 @@ struct real_functions {
  * The table to call through. Usable at any time, also before the shim's constructor has run
  * (hazard H3): until then its entries are plain system calls, or looked up one by one.
  */
-const struct real_functions *real_functions(void);
+static inline const struct real_functions *real_functions(void);
 
 /* The same with the late ones, for a call that may be the first of all. */
 const struct real_functions *real_functions_early(void);
+
+/* Atomic, because the constructor of another library may have started threads already. */
+extern const struct real_functions *_Atomic real_current __attribute__((visibility("hidden")));
+
+static inline const struct real_functions *real_functions(void)
+{
+    return atomic_load_explicit(&real_current, memory_order_acquire);
+}
 
 /* Looks the functions up in the libraries after the shim. Called once, by the constructor. */
 void real_resolve(void);

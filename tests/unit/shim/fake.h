@@ -1,6 +1,7 @@
 /*
  * A stand-in for the kernel's epoll_ctl, for tests that link single files of the shim: it defines
- * real_functions(), records each call, and answers from a script. Included once a program.
+ * the table of real_functions(), records each call, and answers from a script. Included once a
+ * program.
  */
 #ifndef TESTS_UNIT_SHIM_FAKE_H
 #define TESTS_UNIT_SHIM_FAKE_H
@@ -47,12 +48,8 @@ static int fake_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
     return 0;
 }
 
-const struct real_functions *real_functions(void)
-{
-    static const struct real_functions fake = {.epoll_ctl = fake_epoll_ctl};
-
-    return &fake;
-}
+static const struct real_functions fake_functions = {.epoll_ctl = fake_epoll_ctl};
+const struct real_functions *_Atomic real_current = &fake_functions;
 
 /* A cmocka setup function. */
 static int fake_reset(void **state)

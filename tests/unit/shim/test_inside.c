@@ -22,12 +22,8 @@
 
 /* The test program is not under the shim: it calls inside_sigaction where a program would call
  * sigaction. */
-const struct real_functions *real_functions(void)
-{
-    static const struct real_functions real = {.sigaction = sigaction, .syscall = syscall};
-
-    return &real;
-}
+static const struct real_functions real = {.sigaction = sigaction, .syscall = syscall};
+const struct real_functions *_Atomic real_current = &real;
 
 #define RUNS_MAX 8
 

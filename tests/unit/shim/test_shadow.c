@@ -80,7 +80,7 @@ static void close_six_and_open(void)
 static void body_late_waits(void)
 {
     struct shadow_file *file;
-    bool late;
+    bool late = false;
 
     CHECK(shadow_start());
     CHECK(shadow_wait_begin(4, &late) == NULL);
