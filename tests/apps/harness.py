@@ -1,15 +1,16 @@
-"""What the scripts in programs/ play with: a room of their own, processes, waiting, and what was seen.
+"""What the scripts in programs/ play with: a room of their own, processes, waiting, and facts.
 
 A script starts programs in a Room, talks to them, stops them, and notes facts. The driver plays it
 natively and under a subject, each time in a new room, and compares the facts. What would be wrong
 natively as well, such as an error in a log, is a fault.
 
-Nothing here sleeps. Whoever waits is woken by what it waits for; the limits in seconds only end a run
-that hangs.
+Nothing here sleeps. Whoever waits is woken by what it waits for; the limits in seconds only end a
+run that hangs.
 """
 import ctypes
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -23,11 +24,19 @@ import time
 START_SECONDS = 60  # until a server is ready
 STOP_SECONDS = 30  # until a server has stopped, and until orphans are gone
 CLIENT_SECONDS = 600  # until a client has ended, which is long before that
-IDLE_SECONDS, IDLE_TICKS = 20, 5  # a client that uses less CPU than that in this time hangs
+IDLE_SECONDS, IDLE_TICKS = 30, 5  # a client that uses less CPU than that in this time hangs
 
 IN_MODIFY, IN_CLOSE_WRITE, IN_MOVED_TO, IN_CREATE = 0x2, 0x8, 0x80, 0x100
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The calls that --count counts; `count` has the same list. A batch is one call, however it is made.
+CTL_CALLS = ("epoll_ctl", "io_uring_enter")
+CALLS = CTL_CALLS + ("epoll_wait", "epoll_pwait", "epoll_pwait2", "close")
+
+COPIED = (stat.S_IFREG, stat.S_IFDIR)
+DESCRIPTORS = 4096
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+HOW_TO_BUILD = "cmake --preset release && cmake --build --preset release"
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -46,9 +55,12 @@ def adopt_orphans():
         raise Unusable("prctl(PR_SET_CHILD_SUBREAPER) fails")
 
 
-def end_with_driver():
-    """Runs in a new child: should the driver be killed, its servers are told to stop."""
+def prepare_child():
+    """Runs in a new child. Should the driver be killed, its servers are told to stop. The number of
+    descriptors is the same on every machine, for programs make as many as they may."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    descriptors = min(DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
 def children():
@@ -113,6 +125,8 @@ class Subject:
             self.name = f"shim:{policy}+{backend}"
             self.environment = {"EPBATCH_POLICY": policy, "EPBATCH_BACKEND": backend}
             library = os.path.join(build, "libepbatch.so")
+            if not os.access(library, os.R_OK):
+                raise Unusable(f"{library} is not there: {HOW_TO_BUILD}")
         elif kind == "preload" and rest:
             library = os.path.realpath(rest)
         else:
@@ -123,7 +137,7 @@ class Subject:
         if re.search(r"[\s:]", library):
             raise ValueError(f"'{library}' has a blank or a colon, which LD_PRELOAD cannot hold")
         if not os.access(library, os.R_OK):
-            raise Unusable(f"{library} is not there: cmake --preset release && cmake --build build")
+            raise ValueError(f"{library} cannot be read")
         self.environment["LD_PRELOAD"] = library
 
     def file_name(self):
@@ -155,7 +169,8 @@ class Process:
     def __init__(self, name, argv, environment, folder, log):
         self.name = name
         self.output = log
-        self.stopped = False
+        self.stopped = False  # by us, or it is a client
+        self.fine = False  # it has done all that it had to, and ended
         with open(log, "ab") as file:
             try:
                 self.popen = subprocess.Popen(
@@ -166,7 +181,7 @@ class Process:
                     stdout=file,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=end_with_driver,
+                    preexec_fn=prepare_child,
                 )
             except OSError as error:
                 raise Unusable(f"{argv[0]}: {error.strerror}") from error
@@ -234,9 +249,9 @@ class Room:
         return path
 
     def port(self):
-        """A port of 127.0.0.1 that is kept for the server that will bind it: as long as this socket is
-        bound and does not listen, nobody gets the number by chance, and SO_REUSEADDR lets the server
-        have it."""
+        """A port of 127.0.0.1 that is kept for the server that will bind it: as long as this socket
+        is bound and does not listen, nobody gets the number by chance, and SO_REUSEADDR lets the
+        server have it."""
         reserved = socket.socket()
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind(("127.0.0.1", 0))
@@ -246,7 +261,7 @@ class Room:
     def tool(self, name):
         path = os.path.join(self.options.build, "tests", name)
         if not os.access(path, os.X_OK):
-            raise Unusable(f"{path} is not there: cmake --preset release && cmake --build build")
+            raise Unusable(f"{path} is not there: {HOW_TO_BUILD}")
         return path
 
     # Processes.
@@ -282,7 +297,7 @@ class Room:
         return process
 
     def start(self, name, argv, ready, **how):
-        """Starts a server; `ready` is what it says when it can be reached, or a function that knows."""
+        """Starts a server; `ready` is what it says when it can be reached, or a function."""
         process = self.launch(name, argv, **how)
         condition = ready if callable(ready) else lambda: process.says(ready)
         self.wait(condition, process, f"{name} to get ready", START_SECONDS)
@@ -320,9 +335,11 @@ class Room:
             self.must(f"end of {process.name}", f"none within {STOP_SECONDS} s of {sent}", "0")
             return
         self.must(f"end of {process.name}", status_words(process.popen.returncode), "0")
+        process.fine = process.popen.returncode == 0
 
     def run(self, name, argv, **how):
-        """Runs a client to its end and returns what it said. Its status has to be 0."""
+        """Runs a client to its end and returns what it said. Unless its status is 0, the play is
+        over: what follows could only fail for the same reason, and a hang takes its time."""
         process = self.launch(name, argv, **how)
         process.stopped = True
         deadline = time.monotonic() + CLIENT_SECONDS
@@ -336,8 +353,8 @@ class Room:
         words = status_words(process.popen.returncode)
         said = process.text()
         if words != "0":
-            self.fault(f"{process.name}: status {words}: {(said.splitlines() or [''])[0]}")
-        self.fact(f"end of {process.name}", words)
+            raise Failure(f"{process.name}: status {words}: {(said.splitlines() or [''])[0]}")
+        process.fine = True
         return said
 
     # The end. An interrupt waits until the room is gone.
@@ -348,6 +365,12 @@ class Room:
         planned = all(process.stopped and process.ended() for process in self.processes)
         self.reap(grace=planned)
 
+    def deaths(self):
+        """Servers that have ended though nobody stopped them."""
+        for process in self.processes:
+            if not process.stopped and process.ended():
+                yield f"{process.name} ended by itself: {status_words(process.popen.returncode)}"
+
     def remove(self):
         for reserved in self.ports:
             reserved.close()
@@ -356,14 +379,17 @@ class Room:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
 
     def keep(self, path):
+        """Copies the room there, but for what cannot be copied, such as sockets."""
+
+        def special(folder, names):
+            modes = {name: os.stat(os.path.join(folder, name)).st_mode for name in names}
+            return [name for name in names if stat.S_IFMT(modes[name]) not in COPIED]
+
         shutil.rmtree(path, ignore_errors=True)
-        # Sockets and FIFOs cannot be copied.
-        shutil.copytree(self.path, path, ignore=lambda folder, names: [
-            name for name in names if not stat.S_ISREG(os.stat(os.path.join(folder, name)).st_mode)
-            and not os.path.isdir(os.path.join(folder, name))])
+        shutil.copytree(self.path, path, ignore=special)
 
     def reap(self, grace):
-        """After a run that went as planned, orphans may still be about to end; then they are ended."""
+        """After a run that went as planned, orphans get the time to end by themselves."""
         deadline = time.monotonic() + (STOP_SECONDS if grace else 0)
         known = {process.pid: process for process in self.processes}
         while pids := children():
@@ -379,7 +405,7 @@ class Room:
 
     @staticmethod
     def wait_child(pid, deadline):
-        """Waits for a child until then, or for as long as it takes if that is over: it was killed."""
+        """Waits for a child until then, or, when that is over and it was killed, until it ends."""
         pidfd = os.pidfd_open(pid)
         left = deadline - time.monotonic()
         try:
@@ -391,19 +417,55 @@ class Room:
             os.close(pidfd)
 
     def evidence(self):
-        """The last lines of all logs, for people."""
+        """The last lines of the logs of what has not ended well, for people."""
         for process in self.processes:
-            lines = process.text().splitlines()[-12:]
+            if process.fine:
+                continue
+            lines = process.text().splitlines()[-6:]
             for line in lines:
                 yield f"{process.name}: {line[:200]}"
 
-    # Counting system calls.
-
-    def counts(self):
-        return {}
+    # Counting system calls, of everything that runs under the subject.
 
     def counted(self, name, argv, environment):
-        raise Unusable("--count is not there yet")
+        """What runs `argv` and counts. It is the program itself by its number, its signals and its
+        status; but the shim is not to be in front of what counts."""
+        path = self.file(f"{name}.counts")
+        self.counters.append(path)
+        preload = environment.pop("LD_PRELOAD", None)
+        if self.options.counter == "strace":
+            given = ["-E", f"LD_PRELOAD={preload}"] if preload else []
+            calls = ",".join(CALLS)
+            # -D: the tracer is a grandchild, as `count` does it.
+            flags = ["-D", "-f", "-q", "--seccomp-bpf", "-c", "-U", "name,calls", "-o", path]
+            return ["/usr/bin/strace", *flags, "-e", f"trace={calls}", *given, *argv]
+        given = ["/usr/bin/env", *([f"LD_PRELOAD={preload}"] if preload else [])]
+        return [self.tool("count"), path, *given, *argv]
+
+    def counts(self):
+        """The sum over all programs of the room, by call."""
+        sums = dict.fromkeys(CALLS, 0)
+        for path in self.counters:
+            if not os.path.exists(path):
+                continue
+            with open(path) as file:
+                for words in map(str.split, file):
+                    if len(words) == 2 and words[0] in sums and words[1].isdigit():
+                        sums[words[0]] += int(words[1])
+        return sums
+
+
+def choose_counter(build):
+    """How to count: by perf events, which do not slow anything down, or else by strace."""
+    tool = os.path.join(build, "tests", "count")
+    done = subprocess.run([tool], capture_output=True) if os.path.exists(tool) else None
+    if done and done.returncode == 0:
+        return "count"
+    if not os.path.exists("/usr/bin/strace"):
+        why = done.stderr.decode().strip() if done else f"{tool} is not there"
+        raise Unusable(f"--count: {why}; nor is there strace (`ci/setup apps` installs)")
+    complain("counting with strace, which slows programs down and so changes what is batched")
+    return "strace"
 
 
 def complain(text):

@@ -241,9 +241,9 @@ static bool header_read(struct load *load, struct connection *connection)
     }
     const char *number = header_value(header, "X-Number");
     if (!number || strtoul(number, NULL, 10) != connection->number) {
+        number = number ? number : "of no number";
         request_failed(load, connection, "the response is to request %.*s",
-                       number ? (int)strcspn(number, "\r\n") : 10,
-                       number ? number : "of no number");
+                       (int)strcspn(number, "\r\n"), number);
         return false;
     }
     const char *encoding = header_value(header, "Transfer-Encoding");
@@ -554,7 +554,7 @@ static void read_options(struct load *load, int argc, char **argv)
 
     load->nconnections = 10;
     load->nrequests = 1000;
-    load->seconds = 30;
+    load->seconds = 20;
     while ((option = getopt(argc, argv, "kpc:n:t:")) != -1) {
         switch (option) {
         case 'k':

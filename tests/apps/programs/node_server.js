@@ -1,5 +1,6 @@
-// The HTTP server that programs/node.py plays: files from the folder that the argument names, read by libuv's threads,
-// and whatever a POST brings. It says its port when it listens, and ends by itself on SIGTERM.
+// The HTTP server that programs/node.py plays: files from the folder that the argument names, read
+// by libuv's threads, and whatever a POST brings. It says its port when it listens, and ends by
+// itself on SIGTERM.
 'use strict';
 const fs = require('fs');
 const http = require('http');

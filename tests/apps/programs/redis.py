@@ -1,4 +1,4 @@
-"""redis-server with redis-benchmark, each under the subject: both stand on redis' own event loop."""
+"""redis-server with redis-benchmark, both under the subject: both stand on redis' event loop."""
 import re
 import socket
 
@@ -78,6 +78,7 @@ def save_in_background(room, client):
 def play(room):
     port = room.port()
     options = ["--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", room.path]
+    options += ["--maxclients", 1000]
     server = room.start("redis-server", [SERVER, *options], ready="Ready to accept connections")
     requests = room.count(5000, 100000)
     tests = "ping,set,get,incr,lpush,rpop,sadd,hset,mset"

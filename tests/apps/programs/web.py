@@ -47,7 +47,7 @@ def ask(port, path):
 
 
 def ask_until(port, path, pattern, what, seconds=10):
-    """Asks again until the answer matches: a server sees that a client is gone after the client does."""
+    """Asks until the answer matches: a server sees that a client is gone after the client does."""
     deadline = time.monotonic() + seconds
     while not (found := re.search(pattern, said := ask(port, path))):
         if time.monotonic() > deadline:

@@ -1,0 +1,263 @@
+"""What tests/apps/run does: plays programs natively and under subjects, compares, and tells."""
+import argparse
+import os
+import signal
+import sys
+import time
+
+from harness import (
+    CALLS,
+    CTL_CALLS,
+    INTERRUPTS,
+    Failure,
+    Room,
+    Subject,
+    Unusable,
+    adopt_orphans,
+    choose_counter,
+    complain,
+)
+from programs.table import PROGRAMS
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+STATUS_HELD, STATUS_FAILED, STATUS_USAGE, STATUS_UNUSABLE = 0, 1, 2, 3
+CONFIRMATIONS = 4  # further runs of each side of what differs, where a script can repeat a part
+TOLD_MAX = 8  # differences that are told in full
+VALUE_MAX = 200  # characters of a value that are told
+
+
+class Interrupted(BaseException):
+    pass
+
+
+def interrupt(number, _frame):
+    raise Interrupted(signal.Signals(number).name)
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(
+        prog="tests/apps/run",
+        description="Runs real programs natively and under subjects, and compares.",
+        epilog="Exit status: 0 all held, 1 something differed, 2 bad usage, 3 the harness could "
+        "not do its work. docs/apps.md is the manual.",
+    )
+    parser.add_argument("programs", metavar="PROGRAM", nargs="*", help="all, unless some are named")
+    parser.add_argument(
+        "--subject",
+        metavar="SUBJECT",
+        action="append",
+        help="native, shim:POLICY+BACKEND or preload:PATH; can be repeated (native)",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer programs, smaller counts")
+    parser.add_argument("--list", action="store_true", help="print the programs and end")
+    parser.add_argument(
+        "--count", action="store_true", help="count system calls, and what of them is saved"
+    )
+    parser.add_argument("--stats", metavar="DIR", help="let the shim write its statistics there")
+    parser.add_argument(
+        "--keep", metavar="DIR", help="copy the files of runs that failed there, logs and all"
+    )
+    parser.add_argument(
+        "--build", metavar="DIR", default=os.path.join(HERE, "../../build"), help="(build)"
+    )
+    options = parser.parse_args()
+    options.build = os.path.realpath(options.build)
+    known = [program.name for program in PROGRAMS]
+    for name in options.programs:
+        if name not in known:
+            parser.error(f"unknown program '{name}', expected one of: {' '.join(known)}")
+    for name in ("stats", "keep"):
+        if getattr(options, name):
+            setattr(options, name, os.path.realpath(getattr(options, name)))
+            os.makedirs(getattr(options, name), exist_ok=True)
+    try:
+        names = options.subject or ["native"]
+        options.subjects = [Subject(name, options.build) for name in names]
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+def list_programs():
+    for program in PROGRAMS:
+        print(f"{program.name:22} {'quick' if program.quick else 'full ':6} {program.what}")
+
+
+def chosen(options):
+    if options.programs:
+        return [program for program in PROGRAMS if program.name in options.programs]
+    return [program for program in PROGRAMS if program.quick or not options.quick]
+
+
+def check_packages(programs):
+    missing = set()
+    for program in programs:
+        missing |= {package for path, package in program.needs if not os.path.exists(path)}
+    if missing:
+        raise Unusable(f"missing packages: {' '.join(sorted(missing))} (`ci/setup apps` installs)")
+
+
+class Run:
+    """What one run of a program under one subject gave: its facts, what was wrong, and evidence."""
+
+    def __init__(self, program, subject, options, only=None):
+        self.evidence = []
+        began = time.monotonic()
+        room = Room(program, subject, options)
+        try:
+            program.play(room) if only is None else program.play(room, only)
+        except Failure as failure:
+            # What a client says of a server that has died says little about why.
+            room.faults[:0] = [*room.deaths(), str(failure)]
+        finally:
+            room.end_processes()
+            self.facts, self.faults, self.summary = room.facts, room.faults, room.summary
+            self.evidence = list(room.evidence())
+            self.counts = room.counts()
+            if options.keep and self.faults:
+                room.keep(os.path.join(options.keep, f"{program.name}.{subject.file_name()}"))
+            room.remove()
+        self.seconds = time.monotonic() - began
+
+
+def shorten(value):
+    text = str(value).replace("\n", " ")
+    return text if len(text) <= VALUE_MAX else text[:VALUE_MAX] + "..."
+
+
+def differences(one, other):
+    """Names of facts that are not the same in both, in the order of the first."""
+    names = list(one) + [name for name in other if name not in one]
+    return [name for name in names if one.get(name) != other.get(name)]
+
+
+class Reference:
+    """The native side of one program. Facts in which native runs differ among themselves are set
+    aside, and grow in number when a confirmation finds another one."""
+
+    def __init__(self, program, options):
+        self.program, self.options = program, options
+        self.native = Subject("native", options.build)
+        first = Run(program, self.native, options)
+        self.facts, self.faults, self.counts = first.facts, first.faults, first.counts
+        self.evidence = first.evidence
+        self.unstable = set()
+        # With --quick a difference is only looked at natively once more when it is confirmed.
+        for _ in range(0 if options.quick else program.references - 1):
+            again = Run(program, self.native, options)
+            self.unstable.update(differences(self.facts, again.facts))
+            self.faults += again.faults
+
+    def confirm(self, subject, names):
+        """Which of these differences show again? Both sides take turns."""
+        again = set()
+        for _ in range(CONFIRMATIONS):
+            native = Run(self.program, self.native, self.options, only=names)
+            self.unstable.update(n for n in names if native.facts.get(n) != self.facts.get(n))
+            other = Run(self.program, subject, self.options, only=names)
+            again.update(n for n in names if other.facts.get(n) != self.facts.get(n))
+        return [name for name in names if name in again and name not in self.unstable]
+
+    def compare(self, run, subject):
+        """Returns what is wrong with a run, one line each, and remarks on what is not."""
+        names = [n for n in differences(self.facts, run.facts) if n not in self.unstable]
+        if run.faults:
+            # What a run that was cut short did not come to is no difference of its own.
+            names = [name for name in names if name in run.facts]
+        remarks = []
+        if names and self.program.repeatable and not run.faults:
+            confirmed = self.confirm(subject, names)
+            once = [n for n in names if n not in confirmed and n not in self.unstable]
+            remarks = [f"once and not again: {name}" for name in once]
+            names = confirmed
+        wrong = run.faults + [
+            f"{name}: {shorten(run.facts.get(name, 'absent'))}, "
+            f"natively {shorten(self.facts.get(name, 'absent'))}"
+            for name in names
+        ]
+        if self.unstable:
+            remarks.append(f"{len(self.unstable)} set aside, for native runs differ in them")
+        return wrong, remarks
+
+
+def tell(program, subject, run, wrong, remarks):
+    what = shorten(wrong[0]) if wrong else f"{run.summary}, {run.seconds:.1f} s"
+    if len(wrong) > 1:
+        what += f" (and {len(wrong) - 1} more)"
+    for remark in remarks:
+        what += f"; {remark}"
+    print(f"{'FAIL' if wrong else 'ok  '} {program.name} {subject.name}: {what}", flush=True)
+    if not wrong:
+        return
+    for line in wrong[1:TOLD_MAX]:
+        print(f"       {shorten(line)}", file=sys.stderr)
+    for line in run.evidence:
+        print(f"     | {line}", file=sys.stderr, flush=True)
+
+
+def tell_counts(program, subject, native, counts):
+    """One line: each call natively and here, and what of the epoll_ctl calls was saved."""
+    used = [call for call in CALLS if native[call] or counts[call]]
+    calls = " ".join(f"{call} {native[call]}->{counts[call]}" for call in used)
+    before = sum(native[call] for call in CTL_CALLS)
+    after = sum(counts[call] for call in CTL_CALLS)
+    saved = f"{100 * (before - after) / before:.1f} % saved" if before else "nothing to save"
+    print(f"     {program.name} {subject.name}: {before}->{after}, {saved}: {calls}", flush=True)
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.unusable = False
+
+
+def play_program(program, options, tally):
+    reference = Reference(program, options)
+    if reference.faults:
+        faults = "; ".join(reference.faults)
+        complain(f"{program.name}: natively: {faults}: nothing to compare with")
+        for line in reference.evidence:
+            print(f"     | {line}", file=sys.stderr)
+        tally.unusable = True
+        return
+    for subject in options.subjects:
+        run = Run(program, subject, options)
+        wrong, remarks = reference.compare(run, subject)
+        tally.passed += not wrong
+        tally.failed += bool(wrong)
+        tell(program, subject, run, wrong, remarks)
+        if options.count:
+            tell_counts(program, subject, reference.counts, run.counts)
+
+
+def play_all(options, tally):
+    adopt_orphans()
+    options.counter = choose_counter(options.build) if options.count else None
+    programs = chosen(options)
+    check_packages(programs)
+    for subject in options.subjects:
+        subject.check()
+    for program in programs:
+        play_program(program, options, tally)
+
+
+def main():
+    tally = Tally()
+    for number in INTERRUPTS:
+        signal.signal(number, interrupt)
+    try:
+        options = read_arguments()
+        if options.list:
+            list_programs()
+            return STATUS_HELD
+        play_all(options, tally)
+    except Unusable as error:
+        complain(error)
+        tally.unusable = True
+    except Interrupted as error:
+        complain(f"ended by {error}")
+        tally.unusable = True
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    if tally.failed:
+        return STATUS_FAILED
+    return STATUS_UNUSABLE if tally.unusable else STATUS_HELD
