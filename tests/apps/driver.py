@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 
 from harness import (
     CALLS,
@@ -101,7 +102,7 @@ class Run:
     """What one run of a program under one subject gave: its facts, what was wrong, and evidence."""
 
     def __init__(self, program, subject, options, only=None):
-        self.evidence = []
+        stumbled = []
         began = time.monotonic()
         room = Room(program, subject, options)
         try:
@@ -109,10 +110,17 @@ class Run:
         except Failure as failure:
             # What a client says of a server that has died says little about why.
             room.faults[:0] = [*room.deaths(), str(failure)]
+        except Unusable:
+            raise
+        except Exception as error:
+            # A server that does not answer, or answers nonsense, makes a script stumble.
+            room.faults[:0] = [*room.deaths(), f"{type(error).__name__}: {error}"]
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            stumbled = [f"script: {place.filename}:{place.lineno} in {place.name}: {place.line}"]
         finally:
             room.end_processes()
             self.facts, self.faults, self.summary = room.facts, room.faults, room.summary
-            self.evidence = list(room.evidence())
+            self.evidence = list(room.evidence()) + stumbled
             self.counts = room.counts()
             if options.keep and self.faults:
                 room.keep(os.path.join(options.keep, f"{program.name}.{subject.file_name()}"))

@@ -29,6 +29,7 @@
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -51,7 +52,19 @@ static const char call_names[] =
 enum {
     PAGE = 4096,
     RECORDS_MAX = 8 * 1024 * 1024,
-    NUMBERS_MAX = 65536, /* larger ones are not looked up among the epoll descriptors */
+    NUMBERS_MAX = 65536, /* of larger ones nothing is known */
+    STACK_NEAR = 1024 * 1024,
+};
+
+enum kind {
+    KIND_UNKNOWN,
+    KIND_PLAIN, /* made by one of the calls below */
+    KIND_EPOLL,
+};
+
+enum remark {
+    REMARK_EVENT_ELSEWHERE = 1,
+    REMARK_FOREIGN = 2,
 };
 
 /* savable.py knows this layout. */
@@ -70,9 +83,9 @@ struct record_file {
 
 /* Copies, for a program may write over its environment and its name, as nginx does. */
 static char folder[PATH_MAX / 2], program[64];
-static struct record_file *file; /* NULL while nothing can be recorded */
-static pid_t owner;              /* the process that it belongs to */
-static unsigned char is_epoll[NUMBERS_MAX];
+static struct record_file *file;         /* NULL while nothing can be recorded */
+static pid_t owner;                      /* the process that it belongs to */
+static unsigned char kinds[NUMBERS_MAX]; /* of what has the number */
 static _Thread_local int32_t this_thread;
 
 static void start_file(void)
@@ -151,12 +164,39 @@ static void record_arguments(enum call call, int one, int other)
     record(call, ARGUMENTS(one, other), RESULTS(0));
 }
 
+static enum kind kind_of(int number)
+{
+    return number >= 0 && number < NUMBERS_MAX ? kinds[number] : KIND_UNKNOWN;
+}
+
+static void set_kind(int number, enum kind kind)
+{
+    if (number >= 0 && number < NUMBERS_MAX)
+        kinds[number] = kind;
+}
+
+static void record_close(int number)
+{
+    set_kind(number, KIND_UNKNOWN);
+    record_arguments(CALL_close, number, 0);
+}
+
+static void record_close_range(unsigned first, unsigned last)
+{
+    for (unsigned number = first; number <= last && number < NUMBERS_MAX; number++)
+        kinds[number] = KIND_UNKNOWN;
+    record_arguments(CALL_close_range, first > INT32_MAX ? INT32_MAX : (int)first,
+                     last > INT32_MAX ? INT32_MAX : (int)last);
+}
+
 /* A number that `call` made; nothing if it failed. */
 static int record_made(enum call call, int argument, int number)
 {
     if (number >= 0) {
-        if (number < NUMBERS_MAX)
-            is_epoll[number] = call == CALL_epoll_create;
+        if (call == CALL_dup)
+            set_kind(number, kind_of(argument));
+        else
+            set_kind(number, call == CALL_epoll_create ? KIND_EPOLL : KIND_PLAIN);
         record(call, ARGUMENTS(argument), RESULTS(number));
     }
     return number;
@@ -165,26 +205,49 @@ static int record_made(enum call call, int argument, int number)
 static int record_pair(enum call call, int result, const int *numbers)
 {
     if (result == 0) {
-        for (unsigned i = 0; i < 2; i++) {
-            if (numbers[i] < NUMBERS_MAX)
-                is_epoll[numbers[i]] = 0;
-        }
+        set_kind(numbers[0], KIND_PLAIN);
+        set_kind(numbers[1], KIND_PLAIN);
         record(call, ARGUMENTS(0), RESULTS(numbers[0], numbers[1]));
     }
     return result;
 }
 
+/* Whether the event lies in the stack of the caller's callers, not far above this frame. */
+static bool is_in_stack(const struct epoll_event *event)
+{
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+
+    return (uintptr_t)event > frame && (uintptr_t)event - frame < STACK_NEAR;
+}
+
+/* Files that nobody made before our eyes can still be told from those that have no place here. */
+static bool is_foreign(int number)
+{
+    struct stat status;
+
+    if (kind_of(number) != KIND_UNKNOWN)
+        return kind_of(number) == KIND_EPOLL;
+    return fstat(number, &status) != 0 || (!S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode));
+}
+
 static int record_ctl(int epfd, int op, int fd, const struct epoll_event *event, int result)
 {
-    int32_t events = op != EPOLL_CTL_DEL && event && result == 0 ? (int32_t)event->events : 0;
+    int outcome = result < 0 ? -errno : result;
+    int32_t events = 0;
+    int remarks = 0;
 
-    record(CALL_epoll_ctl, ARGUMENTS(epfd, op, fd, events), RESULTS(result < 0 ? -errno : result));
+    if (op != EPOLL_CTL_DEL && event && result == 0) {
+        events = (int32_t)event->events;
+        remarks |= is_in_stack(event) ? 0 : REMARK_EVENT_ELSEWHERE;
+        remarks |= op == EPOLL_CTL_ADD && is_foreign(fd) ? REMARK_FOREIGN : 0;
+    }
+    record(CALL_epoll_ctl, ARGUMENTS(epfd, op, fd, events), RESULTS(outcome, remarks));
     return result;
 }
 
 static void record_polled(int fd)
 {
-    if (fd >= 0 && fd < NUMBERS_MAX && is_epoll[fd])
+    if (kind_of(fd) == KIND_EPOLL)
         record_arguments(CALL_poll, fd, 0);
 }
 
@@ -247,7 +310,7 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
 EXPORT int close(int fd)
 {
     NEXT(close);
-    record_arguments(CALL_close, fd, 0);
+    record_close(fd);
     return next(fd);
 }
 
@@ -256,34 +319,29 @@ EXPORT int fclose(FILE *stream)
     NEXT(fclose);
     int fd = fileno(stream);
     if (fd >= 0)
-        record_arguments(CALL_close, fd, 0);
+        record_close(fd);
     return next(stream);
 }
 
 EXPORT int closedir(DIR *stream)
 {
     NEXT(closedir);
-    record_arguments(CALL_close, dirfd(stream), 0);
+    record_close(dirfd(stream));
     return next(stream);
-}
-
-static int32_t number_at_most(unsigned number)
-{
-    return number > INT32_MAX ? INT32_MAX : (int32_t)number;
 }
 
 EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
     NEXT(close_range);
     if (!(flags & CLOSE_RANGE_CLOEXEC))
-        record_arguments(CALL_close_range, number_at_most(first), number_at_most(last));
+        record_close_range(first, last);
     return next(first, last, flags);
 }
 
 EXPORT void closefrom(int first)
 {
     NEXT(closefrom);
-    record_arguments(CALL_close_range, first, INT32_MAX);
+    record_close_range(first < 0 ? 0 : (unsigned)first, UINT_MAX);
     next(first);
 }
 
@@ -562,10 +620,9 @@ EXPORT long syscall(long number, ...)
         a[i] = va_arg(list, long);
     va_end(list);
     if (number == SYS_close)
-        record_arguments(CALL_close, (int)a[0], 0);
+        record_close((int)a[0]);
     if (number == SYS_close_range && !(a[2] & CLOSE_RANGE_CLOEXEC))
-        record_arguments(CALL_close_range, number_at_most((unsigned)a[0]),
-                         number_at_most((unsigned)a[1]));
+        record_close_range((unsigned)a[0], (unsigned)a[1]);
     if (number == SYS_epoll_wait || number == SYS_epoll_pwait)
         record_arguments(CALL_wait, (int)a[0], (int)a[3]);
     if (number == SYS_epoll_pwait2)

@@ -5,6 +5,7 @@ Replays what libeprecord.so wrote down under the rules of a policy that defers: 
 what makes it carry out what is pending, and what it may leave out altogether. docs/apps.md has the
 rules in full. A record is also a text, one call a line, for tests and for people:
 
+    process NUMBER PARENT
     [THREAD] CALL ARGUMENT... [= RESULT...]
     7 epoll_ctl 3 ADD 5 IN|ET = 0
 """
@@ -34,23 +35,31 @@ DIRECT_EVENTS = EVENTS["EXCLUSIVE"] | EVENTS["WAKEUP"]
 # Which numbers of a text line are results; the rest are arguments.
 CREATORS = {"socket", "accept", "eventfd", "timerfd", "pipe", "socketpair"}
 
-# Rules, and whether they hold unless the command line says otherwise.
+# Rules, and whether they hold unless the command line says otherwise. The four about what need not
+# be carried out at all have the names that EPBATCH_ELIDE has for them.
 RULES = {
     "batch": (True, "carrying out what is pending is one call, not one an operation"),
     "own-close": (True, "a close carries out what is pending for that number only, not everything"),
     "add-del": (True, "an ADD and a DEL that are both pending vanish"),
-    "merge": (True, "a MOD takes the place of a pending MOD, or becomes part of a pending ADD"),
-    "last-close": (
+    "mod": (True, "a MOD takes the place of a pending ADD or MOD, a DEL that of a pending MOD"),
+    "close": (
         True,
-        "what ends with a pending ADD or DEL vanishes at the last close of a file of one process, "
-        "in a process of one thread",
+        "what is pending for a number vanishes at the last close of a file that was never "
+        "duplicated, sent, or there at a fork",
     ),
-    "fork-shares": (True, "an instance that exists at a fork is deferred on no more"),
-    "mod-close": (False, "last-close holds for what ends with a pending MOD as well"),
-    "mod-del": (False, "a DEL takes the place of a pending MOD"),
+    "instance": (True, "so does what is pending on an instance at its last close"),
+    "single": (True, "both hold only in a process that never had a second thread"),
+    "fork": (True, "an instance that exists at a fork is deferred on no more"),
+    "duplicate": (True, "nor is one that has been duplicated"),
+    "foreign": (True, "nor is one that watches files of another kind"),
+    "waits": (True, "with a second thread, a wait that does not sleep stops deferring as well"),
+    "stack": (True, "an event that is not in the caller's stack is not deferred"),
+    "alone": (True, "nor is a call on a file that another process may have"),
+    "setsockopt": (True, "setsockopt carries out what is pending for its number"),
     "errors": (False, "a call that fails with certainty is answered without a system call"),
-    "setsockopt": (False, "setsockopt carries out what is pending for its number"),
 }
+# Remarks of record.c on an epoll_ctl.
+EVENT_ELSEWHERE, FOREIGN = 1, 2
 
 
 def default_rules():
@@ -69,6 +78,15 @@ class Call:
     results: tuple
 
 
+@dataclass
+class Record:
+    """What one process did."""
+
+    process: int
+    parent: int
+    calls: list
+
+
 @dataclass(eq=False)
 class File:
     """An open file description."""
@@ -77,6 +95,7 @@ class File:
     numbers: set = field(default_factory=set)
     private: bool = True  # never duplicated, sent, or there when the process forked
     elsewhere: bool = False  # another process may have it
+    left: bool = False  # registered under a number that is no longer its own
     registered: set = field(default_factory=set)  # (instance, number)
 
 
@@ -89,11 +108,14 @@ class Instance(File):
 
 
 class Replay:
-    """One process."""
+    """One process. `inherited` is what it has of its parent, by number."""
 
-    def __init__(self, rules):
+    def __init__(self, rules, inherited=()):
         self.rules = rules
         self.numbers = {}
+        self.children = {}  # what they inherit, by process
+        for number, file in dict(inherited).items():
+            self.make(number, file)
         self.threads = set()
         self.threaded = False
         self.waits = {}  # thread -> instance
@@ -142,9 +164,8 @@ class Replay:
     def pending_of(self, number):
         return [i for i in self.instances() if number in i.pending]
 
-    def flush_number(self, number, why, instances=None):
-        found = self.pending_of(number) if instances is None else instances
-        self.flush([i.pending.pop(number, []) for i in found], why)
+    def flush_number(self, number, why):
+        self.flush([i.pending.pop(number) for i in self.pending_of(number)], why)
 
     # Numbers.
 
@@ -162,6 +183,7 @@ class Replay:
         file = self.numbers.pop(number)
         file.numbers.discard(number)
         if file.numbers or file.elsewhere:
+            file.left = file.left or any(at == number for _, at in file.registered)
             return
         for instance, at in file.registered:
             instance.interest.pop((file, at), None)
@@ -169,32 +191,28 @@ class Replay:
             for target, at in file.interest:
                 target.registered.discard((file, at))
 
-    def may_vanish(self, number):
-        """Whether what is pending for a number need not be carried out at its close."""
+    def vanish(self, lists, why):
+        if lists:
+            self.vanished[why] += sum(map(len, lists))
+        return []
+
+    def take_number(self, number):
+        """What is pending for a number that is about to be closed, and has to be carried out."""
         file = self.numbers[number]
-        return (
-            self.rules["last-close"]
-            and not self.threaded
-            and file.private
-            and all(
-                instance.pending[number][-1] != MOD or self.rules["mod-close"]
-                for instance in self.pending_of(number)
-            )
-        )
+        last = file.private and not (self.threaded and self.rules["single"])
+        lists = [instance.pending.pop(number) for instance in self.pending_of(number)]
+        if last and self.rules["close"]:
+            lists = self.vanish(lists, "at the last close")
+        if isinstance(file, Instance) and len(file.numbers) == 1:
+            own = list(file.pending.values())
+            file.pending = {}
+            if last and self.rules["instance"]:
+                own = self.vanish(own, "at the last close of an instance")
+            lists += own
+        return lists
 
     def close_numbers(self, numbers):
-        lists = []
-        for number in numbers:
-            file = self.numbers[number]
-            found = self.pending_of(number)
-            if found and self.may_vanish(number):
-                for instance in found:
-                    self.vanished["at the last close"] += len(instance.pending.pop(number))
-                found = []
-            lists += [instance.pending.pop(number) for instance in found]
-            if isinstance(file, Instance) and len(file.numbers) == 1:
-                lists += file.pending.values()
-                file.pending = {}
+        lists = [operations for number in numbers for operations in self.take_number(number)]
         if not self.rules["own-close"]:
             for instance in self.instances():
                 lists += instance.pending.values()
@@ -224,6 +242,8 @@ class Replay:
         if file:
             file.private = False
             self.make(new, file)
+        if isinstance(file, Instance) and self.rules["duplicate"]:
+            self.stop(file, "instance duplicated")
 
     def on_setsockopt(self, call):
         if self.rules["setsockopt"]:
@@ -246,12 +266,24 @@ class Replay:
         if isinstance(file, Instance):
             self.stop(file, "instance polled")
 
-    def on_fork(self, _call):
+    def on_fork(self, call):
         self.flush_instances(self.instances(), "fork")
         for file in self.numbers.values():
             file.private, file.elsewhere = False, True
-            if isinstance(file, Instance) and self.rules["fork-shares"]:
+            if isinstance(file, Instance) and self.rules["fork"]:
                 self.stop(file, "instance shared by fork")
+        self.children[call.results[0]] = self.inherited()
+
+    def inherited(self):
+        """The same files for a child, where they are known, and known not to be its own."""
+        copies = {}
+        for file in set(self.numbers.values()):
+            copy = Instance(file.kind) if isinstance(file, Instance) else File(file.kind)
+            copy.private, copy.elsewhere, copy.left = False, True, file.left
+            if isinstance(copy, Instance):
+                copy.direct = "instance inherited"
+            copies[file] = copy
+        return {number: copies[file] for number, file in self.numbers.items()}
 
     def on_thread(self, _call):
         self.threaded = True
@@ -267,13 +299,13 @@ class Replay:
         if not isinstance(instance, Instance):
             return
         self.flush_instances([instance], "wait")
-        if call.arguments[1] != 0:
+        if call.arguments[1] != 0 or (self.threaded and self.rules["waits"]):
             self.waits[call.thread] = instance
             instance.sleepers.add(call.thread)
 
     # epoll_ctl.
 
-    def why_direct(self, instance, operation, number, events):
+    def why_direct(self, instance, operation, number, events, remarks):
         target = self.numbers.get(number)
         if not isinstance(instance, Instance):
             return "instance unknown"
@@ -289,6 +321,12 @@ class Replay:
             return "EXCLUSIVE or WAKEUP"
         if instance.sleepers:
             return "a thread waits"
+        if remarks & EVENT_ELSEWHERE and self.rules["stack"]:
+            return "event not in the stack"
+        if target.elsewhere and self.rules["alone"]:
+            return "another process has the target"
+        if target.left:
+            return "target registered under a number that it had"
         present = (target, number) in instance.interest
         if present == (operation == ADD):
             return "fails"
@@ -296,12 +334,11 @@ class Replay:
 
     def on_epoll_ctl(self, call):
         epfd, operation, number, events = call.arguments
+        remarks = call.results[1] if len(call.results) > 1 else 0
         instance, target = self.numbers.get(epfd), self.numbers.get(number)
         held = call.results[0] == 0
         self.seen += 1
-        why = self.why_direct(instance, operation, number, events)
-        if isinstance(target, Instance) and operation == ADD and held:
-            self.stop(target, "instance nested")
+        why = self.why_direct(instance, operation, number, events, remarks)
         # Where the replay is wrong about the result, it has missed something: a deferring layer
         # would be, too.
         if (why == "fails" and held) or (not why and not held):
@@ -310,11 +347,15 @@ class Replay:
         if not why:
             self.defer(instance, operation, number)
         elif why != "fails" or not self.rules["errors"]:
-            if isinstance(instance, Instance) and number in instance.pending:
-                self.flush_number(number, "a call that is not deferred", [instance])
+            self.flush_number(number, "a call that is not deferred")
             self.direct[why] += 1
-        if held and isinstance(instance, Instance) and target:
-            self.note(instance, target, operation, number)
+        if held and operation == ADD and isinstance(target, Instance):
+            self.stop(target, "instance nested")
+        if held and isinstance(instance, Instance):
+            if remarks & FOREIGN and self.rules["foreign"]:
+                self.stop(instance, "instance watches other files")
+            if target:
+                self.note(instance, target, operation, number)
 
     @staticmethod
     def note(instance, target, operation, number):
@@ -331,9 +372,9 @@ class Replay:
         if operation == DEL and last == ADD and self.rules["add-del"]:
             operations.pop()
             self.vanished["ADD and DEL"] += 2
-        elif operation == MOD and last in (ADD, MOD) and self.rules["merge"]:
+        elif operation == MOD and last in (ADD, MOD) and self.rules["mod"]:
             self.vanished["MOD overtaken"] += 1
-        elif operation == DEL and last == MOD and self.rules["mod-del"]:
+        elif operation == DEL and last == MOD and self.rules["mod"]:
             operations[-1] = DEL
             self.vanished["MOD overtaken"] += 1
         else:
@@ -354,23 +395,30 @@ def read_number(word, path, line):
         raise BadRecord(f"{path}:{line}: '{word}' is no number, operation or event") from None
 
 
-def read_text(lines, path):
+def read_call(words, path, line):
     known = {name[3:] for name in dir(Replay) if name.startswith("on_")} | CREATORS
+    thread = int(words.pop(0)) if words[0].isdigit() else 1
+    name, *rest = words
+    if name not in known:
+        raise BadRecord(f"{path}:{line}: unknown call '{name}'")
+    at = rest.index("=") if "=" in rest else len(rest)
+    arguments = [read_number(word, path, line) for word in rest[:at]]
+    results = [read_number(word, path, line) for word in rest[at + 1 :]]
+    if name == "epoll_ctl":
+        arguments += [0] * (4 - len(arguments))
+        results = results or [0]
+    return Call(name, thread, tuple(arguments), tuple(results))
+
+
+def read_text(lines, path):
+    record = Record(0, 0, [])
     for number, line in enumerate(lines, 1):
         words = line.partition("#")[0].split()
-        if not words:
-            continue
-        thread = int(words.pop(0)) if words[0].isdigit() else 1
-        name, *rest = words
-        if name not in known:
-            raise BadRecord(f"{path}:{number}: unknown call '{name}'")
-        at = rest.index("=") if "=" in rest else len(rest)
-        arguments = [read_number(word, path, number) for word in rest[:at]]
-        results = [read_number(word, path, number) for word in rest[at + 1 :]]
-        if name == "epoll_ctl":
-            arguments += [0] * (4 - len(arguments))
-            results = results or [0]
-        yield Call(name, thread, tuple(arguments), tuple(results))
+        if words and words[0] == "process":
+            record.process, record.parent = [read_number(w, path, number) for w in words[1:3]]
+        elif words:
+            record.calls.append(read_call(words, path, number))
+    return record
 
 
 def read_binary(data, path):
@@ -378,6 +426,8 @@ def read_binary(data, path):
     if len(lines) != 3 or lines[0] != "eprecord 1":
         raise BadRecord(f"{path}: not a record of this version")
     names = [None] + lines[2].split()
+    process, parent, _ = lines[1].split(" ", 2)
+    record = Record(int(process), int(parent), [])
     (used,) = struct.unpack_from("=Q", data, PAGE - 8)
     room = (len(data) - PAGE) // RECORD.size
     if used > room:
@@ -387,17 +437,34 @@ def read_binary(data, path):
         if code == 0:  # the process was ended just here
             continue
         name = names[code]
-        nresults = 2 if name in ("pipe", "socketpair") else 1
-        yield Call(name, thread, tuple(numbers[:4]), tuple(numbers[4 : 4 + nresults]))
+        nresults = 2 if name in ("pipe", "socketpair", "epoll_ctl") else 1
+        call = Call(name, thread, tuple(numbers[:4]), tuple(numbers[4 : 4 + nresults]))
+        record.calls.append(call)
+    return record
 
 
 def read_record(path):
     with open(path, "rb") as file:
         if file.read(9) != b"eprecord ":
             file.seek(0)
-            return list(read_text(file.read().decode().splitlines(), path))
+            return read_text(file.read().decode().splitlines(), path)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return list(read_binary(data, path))
+            return read_binary(data, path)
+
+
+def replay_all(records, rules):
+    """Parents before their children, which have what the parent had at the fork."""
+    replays, inherited = [], {}
+    waiting = list(records)
+    while waiting:
+        there = {record.process for record in waiting}
+        ready = [r for r in waiting if r.parent not in there or r.parent == r.process] or waiting
+        record = ready[0]
+        waiting = [other for other in waiting if other is not record]
+        replay = Replay(rules, inherited.pop(record.process, {})).play(record.calls)
+        inherited.update(replay.children)
+        replays.append(replay)
+    return replays
 
 
 def as_text(call):
@@ -478,19 +545,17 @@ def main():
     options = read_arguments()
     rules = default_rules()
     rules.update(dict.fromkeys(options.with_, True), **dict.fromkeys(options.without_, False))
-    replays = []
     try:
-        for path in inside(options.files):
-            calls = read_record(path)
-            if options.print:
-                print(f"# {path}", *map(as_text, calls), sep="\n")
-            else:
-                replays.append(Replay(rules).play(calls))
+        records = [read_record(path) for path in inside(options.files)]
     except (BadRecord, OSError) as error:
         print(f"tests/apps/savable.py: {error}", file=sys.stderr)
         return 2
-    if not options.print:
-        tell(replays)
+    if options.print:
+        for record in records:
+            print(f"process {record.process} {record.parent}")
+            print("".join(f"{as_text(call)}\n" for call in record.calls), end="")
+    else:
+        tell(replay_all(records, rules))
     return 0
 
 

@@ -83,7 +83,7 @@ class Loading(unittest.TestCase):
 
     def load_from(self, address, *options):
         done = subprocess.run(
-            [HTTPLOAD, "-t", "1", *options, address, f"/={self.file}"],
+            [HTTPLOAD, *options, address, f"/={self.file}"],
             capture_output=True,
             text=True,
             timeout=60,
@@ -158,10 +158,10 @@ class Loading(unittest.TestCase):
         self.wrong(lambda n: in_chunks(n).replace(b"\r\n3e8\r\n", b"\r\n3e7\r\n", 1), broken)
 
     def test_server_that_does_not_answer(self):
-        self.wrong(lambda n: None, "the server stopped sending the response, .* 1 s.*")
+        self.wrong(lambda n: None, "the server stopped sending the response, .* 3 s.*", "-t", "3")
 
     def test_server_that_does_not_close(self):
-        status, words, err = self.load(lambda n, _: with_length(n), "-n", "1", keep=True)
+        status, words, err = self.load(lambda n, _: with_length(n), "-n", "1", "-t", "3", keep=True)
         self.assertEqual((status, words["failed"]), (1, "1"))
         self.assertIn("the server stopped closing the connection", err)
 

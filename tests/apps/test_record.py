@@ -24,9 +24,12 @@ class Recording(unittest.TestCase):
         """Returns the records of all processes, that of the script's first."""
         with tempfile.TemporaryDirectory() as folder:
             environment = {**os.environ, "RECORD_DIR": folder, "LD_PRELOAD": LIBRARY}
+            # Standard input is a file that epoll takes and that is neither socket nor pipe.
+            eventfd = os.eventfd(0)
             first = subprocess.Popen(
-                ["/usr/bin/python3", "-S", "-c", BEGIN + script], env=environment
+                ["/usr/bin/python3", "-S", "-c", BEGIN + script], env=environment, stdin=eventfd
             )
+            os.close(eventfd)
             self.assertEqual(first.wait(60), status)
             records = []
             names = sorted(os.listdir(folder))
@@ -59,6 +62,8 @@ except FileExistsError:
 e.poll(0)
 e.poll(0.001)
 e.unregister(r)
+libc.epoll_ctl(3, 1, r, (ctypes.c_uint32 * 3)(1, 0, 0))  # from the heap
+e.register(0)                                              # neither socket nor pipe
 e.close()
 assert n == 3 and r == 4
 """)  # fmt: skip
@@ -73,7 +78,9 @@ assert n == 3 and r == 4
             "woke 3",
             "wait 3 1",
             "woke 3",
-            "epoll_ctl 3 DEL 4 0x0 = 0",
+            "epoll_ctl 3 DEL 4 0x0 = 0 0",
+            "epoll_ctl 3 ADD 4 0x1 = 0 1",
+            "epoll_ctl 3 ADD 0 0x7 = 0 2",
             "close 3",
         )
 

@@ -20,8 +20,8 @@ def replay(text, **rules):
     """Replays a text; rules are named with _ for -."""
     wanted = {name.replace("_", "-"): on for name, on in rules.items()}
     assert not set(wanted) - set(savable.RULES)
-    calls = savable.read_text(text.splitlines(), "test")
-    return savable.Replay({**savable.default_rules(), **wanted}).play(calls)
+    record = savable.read_text(text.splitlines(), "test")
+    return savable.Replay({**savable.default_rules(), **wanted}).play(record.calls)
 
 
 class Case(unittest.TestCase):
@@ -73,12 +73,18 @@ class Batching(Case):
     def test_wait_that_does_not_sleep_does_not_stop_it(self):
         # Both are pending when thread 1 waits again.
         text = TWO + "1 wait 3 0\n2 epoll_ctl 3 ADD 4\n2 epoll_ctl 3 ADD 5\n1 woke 3\n1 wait 3 -1"
+        self.expect(text, 2, 1, waits=False)
+
+    def test_wait_that_does_not_sleep_stops_it_with_a_second_thread(self):
+        # A handler of the one thread there is may defer; another thread may not.
+        text = TWO + "wait 3 0\nepoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5\nwoke 3\nwait 3 0"
         self.expect(text, 2, 1)
+        self.expect("thread\n" + text, 2, 2)
 
     def test_wait_that_was_left_by_a_jump_is_over(self):
         # No `woke` of the first wait; the second one ends it.
-        text = TWO + "1 wait 3 -1\n1 wait 3 0\n2 epoll_ctl 3 ADD 4\n2 epoll_ctl 3 ADD 5\n1 wait 3 0"
-        self.expect(text, 2, 1)
+        text = TWO + "1 wait 3 -1\n1 wait 3 0\n1 woke 3\n2 epoll_ctl 3 ADD 4\n2 epoll_ctl 3 ADD 5\n"
+        self.expect(text + "1 wait 3 0", 2, 1)
 
 
 class Closing(Case):
@@ -105,20 +111,22 @@ class Closing(Case):
     def test_add_before_the_last_close_vanishes(self):
         result = self.expect(TWO + "epoll_ctl 3 ADD 4\nclose 4\nwait 3 0", 1, 0)
         self.assertEqual(result.vanished, {"at the last close": 1})
-        self.expect(TWO + "epoll_ctl 3 ADD 4\nclose 4\nwait 3 0", 1, 1, last_close=False)
+        self.expect(TWO + "epoll_ctl 3 ADD 4\nclose 4\nwait 3 0", 1, 1, close=False)
 
     def test_del_before_the_last_close_vanishes(self):
         # 1: the ADD at the wait. The DEL is not needed.
         text = TWO + "epoll_ctl 3 ADD 4\nwait 3 0\nepoll_ctl 3 DEL 4\nclose 4\nwait 3 0"
         self.expect(text, 2, 1)
 
-    def test_mod_before_the_last_close_vanishes_only_if_told(self):
+    def test_mod_before_the_last_close_vanishes(self):
+        # 1: the ADD.
         text = TWO + "epoll_ctl 3 ADD 4\nwait 3 0\nepoll_ctl 3 MOD 4\nclose 4\nwait 3 0"
-        self.expect(text, 2, 2)
-        self.expect(text, 2, 1, mod_close=True)
+        self.expect(text, 2, 1)
+        self.expect(text, 2, 2, close=False)
 
     def test_nothing_vanishes_once_there_was_a_thread(self):
         self.expect("thread\n" + TWO + "epoll_ctl 3 ADD 4\nclose 4", 1, 1)
+        self.expect("thread\n" + TWO + "epoll_ctl 3 ADD 4\nclose 4", 1, 0, single=False)
         # A call by another thread tells of it, too: who made it was not seen.
         self.expect(TWO + "2 wait 3 0\n2 woke 3\nepoll_ctl 3 ADD 4\nclose 4", 1, 1)
 
@@ -130,20 +138,38 @@ class Closing(Case):
         self.expect(TWO + "send_rights 4\nepoll_ctl 3 ADD 4\nclose 4", 1, 1)
 
     def test_nothing_vanishes_of_a_file_that_a_child_has(self):
-        # 1: the fork carries the ADD out. 2: 5 is registered directly, for the child has the
-        # instance, too.
-        text = TWO + "epoll_ctl 3 ADD 4\nfork = 100\nepoll_ctl 3 ADD 5\nclose 5"
-        self.expect(text, 2, 2)
-        # 2: the close carries it out, for the child has the socket, too.
-        self.expect(text, 2, 2, fork_shares=False)
+        # The instance is new, and the close carries the ADD out, for the child has the socket.
+        text = TWO + "fork = 100\nepoll_create = 6\nepoll_ctl 6 ADD 5\nclose 5"
+        self.expect(text, 1, 1, alone=False)
 
-    def test_close_of_the_instance_carries_its_operations_out(self):
-        self.expect(TWO + "epoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5\nclose 3", 2, 1)
+    def test_close_of_the_instance(self):
+        # Nobody can look at it any more, unless a second thread is inside a wait on it.
+        text = "epoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5\nclose 3"
+        result = self.expect(TWO + text, 2, 0)
+        self.assertEqual(result.vanished, {"at the last close of an instance": 2})
+        self.expect(TWO + text, 2, 1, instance=False)
+        self.expect(TWO + "thread\n" + text, 2, 1)
 
     def test_dup_over_a_number_is_a_close(self):
         # 1: the ADD of 4, at the dup2; the file of number 4 is that of 5 now.
         text = TWO + "thread\nepoll_ctl 3 ADD 4\ndup 5 = 4\nepoll_ctl 3 ADD 4\nwait 3 0"
         self.expect(text, 2, 2)
+
+    def test_entry_that_is_left_under_a_number_makes_its_file_uncertain(self):
+        # 1: the ADD at the wait. Its entry stays when 4 is closed, for 7 is the same file. 2: that
+        # file is not deferred on any more; but number 4 is another file now: 3.
+        text = TWO + """
+            epoll_ctl 3 ADD 4
+            wait 3 0
+            dup 4 = 7
+            close 4
+            accept = 4
+            epoll_ctl 3 ADD 7
+            epoll_ctl 3 ADD 4
+            wait 3 0
+        """
+        result = self.expect(text, 3, 3)
+        self.assertEqual(result.direct, {"target registered under a number that it had": 1})
 
     def test_number_that_is_used_again_is_another_file(self):
         # Both ADDs hold, although no DEL is in between.
@@ -152,8 +178,11 @@ class Closing(Case):
         self.assertEqual(result.direct, {})
 
     def test_duplicate_of_an_instance_is_the_same_instance(self):
+        # Both are pending on it until the wait; or it is not deferred on at all.
         text = TWO + "dup 3 = 7\nepoll_ctl 3 ADD 4\nepoll_ctl 7 ADD 5\nclose 3\nwait 7 0"
-        self.expect(text, 2, 1)
+        self.expect(text, 2, 1, duplicate=False)
+        result = self.expect(text, 2, 2)
+        self.assertEqual(result.direct, {"instance duplicated": 2})
 
     def test_close_that_was_not_seen_is_told(self):
         text = TWO + "epoll_ctl 3 ADD 4\nsocket = 4\nepoll_ctl 3 ADD 4\nwait 3 0"
@@ -177,19 +206,19 @@ class Eliding(Case):
         # ADD, MOD, MOD are one ADD.
         text = TWO + "epoll_ctl 3 ADD 4\nepoll_ctl 3 MOD 4\nepoll_ctl 3 MOD 4\nwait 3 0"
         self.expect(text, 3, 1, batch=False)
-        self.expect(text, 3, 3, batch=False, merge=False)
+        self.expect(text, 3, 3, batch=False, mod=False)
 
     def test_add_that_took_a_mod_vanishes_with_its_del(self):
         text = TWO + "epoll_ctl 3 ADD 4\nepoll_ctl 3 MOD 4\nepoll_ctl 3 DEL 4\nwait 3 0"
         self.expect(text, 3, 0)
         # Without merging, the MOD is in between: three operations.
-        self.expect(text, 3, 3, batch=False, merge=False)
+        self.expect(text, 3, 3, batch=False, mod=False)
 
-    def test_mod_before_a_del_is_left_out_only_if_told(self):
+    def test_mod_before_a_del_is_left_out(self):
         # 1: the ADD. Then MOD and DEL, or DEL alone.
         text = TWO + "epoll_ctl 3 ADD 4\nwait 3 0\nepoll_ctl 3 MOD 4\nepoll_ctl 3 DEL 4\nwait 3 0"
-        self.expect(text, 3, 3, batch=False)
-        self.expect(text, 3, 2, batch=False, mod_del=True)
+        self.expect(text, 3, 2, batch=False)
+        self.expect(text, 3, 3, batch=False, mod=False)
 
     def test_del_that_met_its_add_leaves_an_older_del(self):
         # 1: the ADD. 2: the first DEL; the second ADD and DEL are gone.
@@ -251,18 +280,20 @@ class Direct(Case):
 
     def test_nested_instance(self):
         # 1: the nesting carries the ADD of 4 out. 2: the nesting itself. 3: the ADD of 5 to the
-        # inner one. Then the outer one goes on deferring: 4, at its wait.
+        # inner one. The outer one watches an epoll instance, so it defers no more: 4.
         text = TWO + """
             socket = 6
             epoll_create = 7
             epoll_ctl 3 ADD 4
-            epoll_ctl 7 ADD 3
+            epoll_ctl 7 ADD 3 IN = 0 2
             epoll_ctl 3 ADD 5
             epoll_ctl 7 ADD 6
             wait 7 0
         """
         reasons = {"target is an instance": 1, "instance nested": 1}
-        self.reasons(text, 4, reasons)
+        self.reasons(text, 4, {**reasons, "instance watches other files": 1})
+        # Or it goes on, and the fourth call is the flush of its wait.
+        self.reasons(text, 4, reasons, foreign=False)
 
     def test_polled_instance(self):
         # 1: the poll carries the ADD of 4 out. 2: the ADD of 5.
@@ -278,10 +309,26 @@ class Direct(Case):
         text = TWO + "epoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5\nepoll_ctl 3 MOD 4 WAKEUP\nwait 3 0"
         self.reasons(text, 3, {"EXCLUSIVE or WAKEUP": 1})
 
-    def test_setsockopt_matters_only_if_told(self):
+    def test_setsockopt_carries_out_what_is_pending_for_its_number(self):
         text = TWO + "epoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5\nsetsockopt 4\nwait 3 0"
-        self.expect(text, 2, 1)
-        self.expect(text, 2, 2, setsockopt=True)
+        self.expect(text, 2, 2)
+        self.expect(text, 2, 1, setsockopt=False)
+
+    def test_event_that_is_not_in_the_stack(self):
+        # 1 and 2: the ADDs, directly. A DEL has no event: 3.
+        text = TWO + "epoll_ctl 3 ADD 4 IN = 0 1\nepoll_ctl 3 ADD 5 IN = 0 1\n"
+        text += "epoll_ctl 3 DEL 4\nepoll_ctl 3 DEL 5\nwait 3 0"
+        self.reasons(text, 3, {"event not in the stack": 2})
+        # All four are pending at the wait, and vanish.
+        self.reasons(text, 0, {}, stack=False)
+
+    def test_instance_that_watches_other_files(self):
+        # 1: the unknown file. 2 and 3: whatever comes later.
+        text = TWO + "epoll_ctl 3 ADD 9 IN = 0 2\nepoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5"
+        self.reasons(text, 3, {"target unknown": 1, "instance watches other files": 2})
+        # An unknown socket or pipe does no harm to others.
+        text = TWO + "epoll_ctl 3 ADD 9 IN = 0\nepoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5\nwait 3 0"
+        self.reasons(text, 2, {"target unknown": 1})
 
 
 class Forking(Case):
@@ -293,11 +340,37 @@ class Forking(Case):
         # 1 and 2: directly, for the child has the instance.
         text = TWO + "fork = 100\nepoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5\nwait 3 0"
         self.expect(text, 2, 2)
-        self.expect(text, 2, 1, fork_shares=False)
+        self.expect(text, 2, 1, fork=False, alone=False)
 
     def test_instance_of_after_the_fork_is(self):
+        # But the child has the sockets, too, and could change their readiness unseen.
         text = TWO + "fork = 100\nepoll_create = 6\nepoll_ctl 6 ADD 4\nepoll_ctl 6 ADD 5\nwait 6 0"
-        self.expect(text, 2, 1)
+        self.expect(text, 2, 2)
+        self.expect(text, 2, 1, alone=False)
+        text = TWO + "fork = 100\nepoll_create = 6\npipe = 7 8\n"
+        self.expect(text + "epoll_ctl 6 ADD 7\nepoll_ctl 6 ADD 8\nwait 6 0", 2, 1)
+
+    def test_child_knows_what_it_has_of_its_parent(self):
+        # The parent: nothing. The child: 1, a socket that its parent has, too; 2, an instance that
+        # it has, too. 3: the two that are its own, at the wait on an instance of its own.
+        parent = savable.read_text((TWO + "process 10 1\nfork = 20").splitlines(), "parent")
+        text = """
+            process 20 10
+            epoll_create = 6
+            accept = 7
+            accept = 8
+            epoll_ctl 6 ADD 4
+            epoll_ctl 3 ADD 7
+            epoll_ctl 6 ADD 7
+            epoll_ctl 6 ADD 8
+            wait 6 0
+        """
+        child = savable.read_text(text.splitlines(), "child")
+        for records in ([parent, child], [child, parent]):
+            replays = savable.replay_all(records, savable.default_rules())
+            self.assertEqual([replay.needed for replay in replays], [0, 3])
+            reasons = {"another process has the target": 1, "instance inherited": 1}
+            self.assertEqual(replays[1].direct, reasons)
 
     def test_registration_survives_the_close_of_a_file_that_the_child_has(self):
         # 4 is closed here only, so the entry stays, but for another file than the new 4.
@@ -311,7 +384,8 @@ class Forking(Case):
             epoll_ctl 6 ADD 4
             wait 6 0
         """
-        self.expect(text, 2, 2)
+        result = self.expect(text, 2, 2)
+        self.assertEqual(result.direct, {"another process has the target": 1})
 
 
 class Reading(unittest.TestCase):

@@ -3,7 +3,7 @@ import re
 import signal
 import socket
 
-from harness import START_SECONDS
+from harness import ANSWER_SECONDS
 from programs import nginx, web
 
 HAPROXY = "/usr/sbin/haproxy"
@@ -33,7 +33,7 @@ backend back
 
 def control(room, command):
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(START_SECONDS)
+        connection.settimeout(ANSWER_SECONDS)
         connection.connect(room.file("control"))
         connection.sendall(f"{command}\n".encode())
         with connection.makefile() as answer:

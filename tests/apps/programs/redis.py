@@ -2,7 +2,7 @@
 import re
 import socket
 
-from harness import START_SECONDS, Failure
+from harness import ANSWER_SECONDS, Failure
 
 SERVER, BENCHMARK = "/usr/bin/redis-server", "/usr/bin/redis-benchmark"
 
@@ -11,7 +11,7 @@ class Client:
     """One connection of the driver's own."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=START_SECONDS)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
         self.reader = self.socket.makefile("rb")
 
     def __enter__(self):

@@ -5,7 +5,7 @@ import random
 import re
 import time
 
-from harness import START_SECONDS, Failure
+from harness import ANSWER_SECONDS, Failure
 
 # Name and size. The largest does not fit into a socket's buffers, so that servers wait for room.
 FILES = (("empty", 0), ("small", 13), ("page", 5000), ("picture", 100 * 1000))
@@ -36,7 +36,7 @@ def load(room, name, port, requests, connections, *options, names=None):
 
 def ask(port, path):
     """One request of the driver's own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         return connection.getresponse().read().decode()
