@@ -166,6 +166,10 @@ class Reference:
             again.update(n for n in names if other.facts.get(n) != self.facts.get(n))
         return [name for name in names if name in again and name not in self.unstable]
 
+    def tell(self, run, name):
+        here, natively = run.facts.get(name, "absent"), self.facts.get(name, "absent")
+        return f"{name}: {shorten(here)}, natively {shorten(natively)}"
+
     def compare(self, run, subject):
         """Returns what is wrong with a run, one line each, and remarks on what is not."""
         names = [n for n in differences(self.facts, run.facts) if n not in self.unstable]
@@ -176,13 +180,13 @@ class Reference:
         if names and self.program.repeatable and not run.faults:
             confirmed = self.confirm(subject, names)
             once = [n for n in names if n not in confirmed and n not in self.unstable]
-            remarks = [f"once and not again: {name}" for name in once]
+            if once:
+                more = f" (and {len(once) - 1} more)" if len(once) > 1 else ""
+                remarks.append(f"once and not again: {self.tell(run, once[0])}{more}")
+                for name in once[1:TOLD_MAX]:
+                    print(f"       once and not again: {self.tell(run, name)}", file=sys.stderr)
             names = confirmed
-        wrong = run.faults + [
-            f"{name}: {shorten(run.facts.get(name, 'absent'))}, "
-            f"natively {shorten(self.facts.get(name, 'absent'))}"
-            for name in names
-        ]
+        wrong = run.faults + [self.tell(run, name) for name in names]
         if self.unstable:
             remarks.append(f"{len(self.unstable)} set aside, for native runs differ in them")
         return wrong, remarks

@@ -260,7 +260,7 @@ class Comparing(Case):
         self.assertEqual(out, "FAIL test native: a: 2, natively 1\n")
 
     def test_difference_that_does_not_show_again(self):
-        self.assertRegex(self.confirm([1, 1, 1, 1], [1, 1, 1, 1]), "^ok .*; once and not again: a$")
+        self.assertRegex(self.confirm([1, 1, 1, 1], [1, 1, 1, 1]), "^ok .*; once and not again: a: 2, natively 1$")
 
     def test_difference_that_shows_natively_too(self):
         out = self.confirm([1, 1, 1, 2], [2, 2, 2, 2])
