@@ -197,6 +197,21 @@ static bool is_foreign(int err)
            err == EBUSY;
 }
 
+/* True if a signal was handled when the observer's call came back under the subject. */
+static bool was_interrupted(const struct inquiry *inquiry)
+{
+    const struct trace *trace = inquiry->story->traces[SUBJECT];
+    unsigned actor = inquiry_step(inquiry, inquiry->observer)->actor;
+
+    for (unsigned k = inquiry->observer; k <= inquiry->step; k++) {
+        const struct step *step = inquiry_step(inquiry, k);
+        if (step->op == OP_TGKILL && (unsigned)step->args[0] == actor &&
+            trace->steps[k].handled_at == trace->steps[inquiry->observer].completed_at)
+            return true;
+    }
+    return false;
+}
+
 /* C14, C15, D7, I1: a call fails under the subject for what the subject did inside it. */
 bool explain_polluted(struct inquiry *inquiry)
 {
@@ -208,7 +223,7 @@ bool explain_polluted(struct inquiry *inquiry)
     if (epoll && is_foreign(inquiry->subject_err)) {
         give(inquiry, HAZARD_C15);
         why = "an error of the subject's own means, not of the call";
-    } else if (epoll && inquiry->subject_err == EINTR) {
+    } else if (epoll && inquiry->subject_err == EINTR && !was_interrupted(inquiry)) {
         give(inquiry, HAZARD_D7);
         why = "though nothing interrupted the call itself";
     } else if (!epoll && (inquiry->subject_err == EMFILE || inquiry->subject_err == ENFILE)) {

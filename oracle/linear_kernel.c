@@ -1,10 +1,9 @@
-/* Calls moment by moment. */
-#include "oracle/linear_kernel.h"
+/* Calls moment by moment: states, calls by the model, numbers and what they name. */
+#include "oracle/linear_moment.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 void linear_state_init(struct linear_state *state, const struct program *program,
                        const struct model_facts *facts)
@@ -54,24 +53,6 @@ bool linear_state_equal(const struct linear_state *a, const struct linear_state 
 
 /* --- One moment --- */
 
-struct moment {
-    struct linear_state *state;
-    struct model *model;
-    struct flight *flight;
-    const struct step *step;
-    const struct op_info *op;
-    const struct trace *trace;
-    const struct trace_step *observed;
-    unsigned index;
-    struct model_tape tape;
-    struct model_report report;
-};
-
-static bool is_read_or_write(const struct moment *moment)
-{
-    return moment->step->op == OP_READ || moment->step->op == OP_WRITE;
-}
-
 /* The file at a number of the caller's table; a number that is only reserved names none. */
 static int file_at(struct moment *moment, int number)
 {
@@ -102,8 +83,7 @@ static unsigned fd_args(const struct moment *moment, unsigned ret_args[2])
     return count;
 }
 
-/* Order aside: the ready list's order is the wakeups', and those run at once. */
-static bool same_events(const struct trace_event *a, const struct trace_event *b, unsigned count)
+bool moment_same_events(const struct trace_event *a, const struct trace_event *b, unsigned count)
 {
     uint64_t used = 0;
 
@@ -121,7 +101,7 @@ static bool same_events(const struct trace_event *a, const struct trace_event *b
 }
 
 /* Which events a wait without room for all hands out is a matter of their order. */
-static enum linear_step mismatch(const struct moment *moment, unsigned nevents)
+enum linear_step moment_mismatch(const struct moment *moment, unsigned nevents)
 {
     bool wait = moment->op->effect == EFFECT_WAIT;
 
@@ -145,9 +125,9 @@ static enum linear_step match_return(const struct moment *moment, const struct m
         if (op->outs[i].kind != FILE_ACTOR && back->fds[i] != observed->fds[i])
             return LINEAR_REFUSED;
     }
-    if (same_events(back->events, observed->events, back->nevents))
+    if (moment_same_events(back->events, observed->events, back->nevents))
         return LINEAR_ALLOWED;
-    return mismatch(moment, back->nevents);
+    return moment_mismatch(moment, back->nevents);
 }
 
 /* The whole call by the model, in the state as it is. */
@@ -160,8 +140,7 @@ static enum linear_step carry_out(struct moment *moment)
     return match_return(moment, &moment->report.returns[0], moment->observed);
 }
 
-/* The same with the files that the call has found before, whatever its numbers name now. */
-static enum linear_step carry_out_resolved(struct moment *moment)
+enum linear_step moment_carry_out_resolved(struct moment *moment)
 {
     unsigned args[2];
     int16_t saved[2];
@@ -183,8 +162,7 @@ static enum linear_step carry_out_resolved(struct moment *moment)
     return result;
 }
 
-/* The file of the call's i-th descriptor argument. */
-static int file_of(struct moment *moment, unsigned i)
+int moment_file_of(struct moment *moment, unsigned i)
 {
     unsigned args[2];
     unsigned count = fd_args(moment, args);
@@ -194,133 +172,13 @@ static int file_of(struct moment *moment, unsigned i)
     return i < count ? file_at(moment, model_arg_number(moment->model, args[i])) : MODEL_NONE;
 }
 
-/* ep->mtx is held. */
-static bool is_scanned(const struct moment *moment, int instance)
-{
-    const struct linear_state *state = moment->state;
-
-    for (unsigned i = 0; i < moment->model->program->nactors; i++) {
-        if (&state->flights[i] != moment->flight && state->flights[i].scanning &&
-            state->flights[i].instance == instance)
-            return true;
-    }
-    return false;
-}
-
-/* Whether `instance` can be reached from `from` through interest lists. */
-static bool leads_to(const struct model *model, int from, int instance, unsigned level)
-{
-    if (from == instance)
-        return true;
-    for (unsigned i = 0; i < model->nitems && level <= MODEL_NESTS_MAX; i++) {
-        const struct model_item *item = &model->items[i];
-        if (item->instance == from && model->files[item->file].kind == FILE_EPOLL &&
-            leads_to(model, item->file, instance, level + 1))
-            return true;
-    }
-    return false;
-}
-
-/* A scan of another instance, under way, polls this one: that takes its ready list away for a
- * while, too. */
-static bool is_looked_through(const struct moment *moment, int instance)
-{
-    const struct linear_state *state = moment->state;
-
-    for (unsigned i = 0; i < moment->model->program->nactors; i++) {
-        const struct flight *other = &state->flights[i];
-        if (other == moment->flight || !other->scanning)
-            continue;
-        for (unsigned j = 0; j < other->nnames; j++) {
-            if (leads_to(moment->model, other->names[j].file, instance, 0))
-                return true;
-        }
-    }
-    return false;
-}
-
-static struct item_name name_of(const struct model_item *item)
-{
-    return (struct item_name){
-        .instance = item->instance, .file = item->file, .number = item->number};
-}
-
-static struct model_item *find_named(struct model *model, const struct item_name *name)
-{
-    int index = model_item_find(model, name->instance, name->number, name->file);
-    return index == MODEL_NONE ? NULL : &model->items[index];
-}
-
-static void link_item(struct model *model, struct model_item *item)
-{
-    if (item->ready == 0)
-        item->ready = ++model->ready_back;
-}
+/* --- Descriptors --- */
 
 static void hold(struct flight *flight, int file)
 {
     assert(flight->nheld < sizeof(flight->held) / sizeof(flight->held[0]));
     flight->held[flight->nheld++] = (int16_t)file;
 }
-
-static enum linear_step allow_if(bool allowed)
-{
-    return allowed ? LINEAR_ALLOWED : LINEAR_REFUSED;
-}
-
-/* The item that was linked next behind `place`, or NULL. */
-static struct model_item *next_linked(struct model *model, int32_t place)
-{
-    struct model_item *next = NULL;
-
-    for (unsigned i = 0; i < model->nitems; i++) {
-        struct model_item *item = &model->items[i];
-        if (item->ready > place && (!next || item->ready < next->ready))
-            next = item;
-    }
-    return next;
-}
-
-static void clear_names(struct flight *flight)
-{
-    flight->at = flight->nnames = 0;
-    memset(flight->names, 0, sizeof(flight->names));
-}
-
-/*
- * The wakeups that the call has held back begin: whose callbacks they run is settled now, with the
- * wait queue locked, and `names` are those items in the order of the callbacks. To find them the
- * wakeups are made with all ready lists empty, and taken back. Returns false if there are too many.
- */
-static bool begin_wakeups(struct moment *moment)
-{
-    struct model *model = moment->model;
-    struct flight *flight = moment->flight;
-    int32_t before[MODEL_ITEMS_MAX] = {0};
-    struct model_item *item;
-    bool room = true;
-
-    clear_names(flight);
-    for (unsigned i = 0; i < model->nitems; i++) {
-        before[i] = model->items[i].ready;
-        model->items[i].ready = 0;
-    }
-    for (unsigned i = 0; i < flight->wakeups.count; i++) {
-        const struct model_wakeup *wakeup = &flight->wakeups.wakeups[i];
-        model_wake(model, wakeup->file, wakeup->key, wakeup->exclusive);
-    }
-    memset(&flight->wakeups, 0, sizeof(flight->wakeups));
-    for (int32_t place = 0; (item = next_linked(model, place)) != NULL; place = item->ready) {
-        room &= flight->nnames < FLIGHT_NAMES_MAX;
-        if (room)
-            flight->names[flight->nnames++] = name_of(item);
-    }
-    for (unsigned i = 0; i < model->nitems; i++)
-        model->items[i].ready = before[i];
-    return room;
-}
-
-/* --- Descriptors --- */
 
 static void look_up(struct moment *moment)
 {
@@ -362,7 +220,7 @@ static enum linear_step uninstall(struct moment *moment)
     int file = file_at(moment, number);
 
     if (file == MODEL_NONE)
-        return allow_if(moment->observed->ret == -1 && moment->observed->err == EBADF);
+        return moment_allow_if(moment->observed->ret == -1 && moment->observed->err == EBADF);
     if (moment->observed->ret != 0 || moment->observed->err != 0)
         return LINEAR_REFUSED;
     (void)model_uninstall(model_table_of(moment->model, moment->step->actor), number);
@@ -388,12 +246,12 @@ static enum linear_step replace(struct moment *moment)
         /* The model answers all of these the same way but for a number that is only reserved. */
         bind(moment, 0, -1);
         if (file == MODEL_NONE)
-            return allow_if(observed->ret == -1 && observed->err == EBADF);
+            return moment_allow_if(observed->ret == -1 && observed->err == EBADF);
         return carry_out(moment);
     }
     if (from != over && table->files[over] == moment->state->reserved) {
         bind(moment, 0, -1);
-        return allow_if(observed->ret == -1 && observed->err == EBUSY);
+        return moment_allow_if(observed->ret == -1 && observed->err == EBUSY);
     }
     if (observed->ret != over || observed->err != 0)
         return LINEAR_REFUSED;
@@ -416,7 +274,7 @@ static enum linear_step reserve(struct moment *moment)
         return LINEAR_ALLOWED;
     if (moment->observed->ret < 0) {
         flight->over = true;
-        return carry_out_resolved(moment);
+        return moment_carry_out_resolved(moment);
     }
     if (flight->resolved && flight->files[0] == MODEL_NONE)
         return LINEAR_REFUSED; /* dup of what is not open cannot have succeeded */
@@ -459,7 +317,7 @@ static enum linear_step install_opened(struct moment *moment)
     table->files[flight->numbers[0]] = reader;
     bind(moment, 0, flight->numbers[0]);
     bind(moment, 1, flight->numbers[1]);
-    return allow_if(moment->observed->ret == 0 && moment->observed->err == 0);
+    return moment_allow_if(moment->observed->ret == 0 && moment->observed->err == 0);
 }
 
 static enum linear_step install(struct moment *moment)
@@ -475,7 +333,8 @@ static enum linear_step install(struct moment *moment)
     table->files[flight->numbers[0]] = flight->files[0];
     flight->nheld = 0;
     bind(moment, 0, flight->numbers[0]);
-    return allow_if(moment->observed->ret == flight->numbers[0] && moment->observed->err == 0);
+    return moment_allow_if(moment->observed->ret == flight->numbers[0] &&
+                           moment->observed->err == 0);
 }
 
 /*
@@ -517,144 +376,6 @@ static enum linear_step release(struct moment *moment)
     model->held = NULL;
     flight->nreleasing = 0;
     return moment->report.beyond ? LINEAR_BEYOND : LINEAR_ALLOWED;
-}
-
-/* --- Reading, writing and epoll_ctl --- */
-
-/*
- * Carries the call out, but for whom it wakes: that comes later. ADD and MOD put their own item on
- * its list at once, under the lock, and tell who watches the instance behind it.
- */
-static enum linear_step act_without_wakeup(struct moment *moment)
-{
-    moment->model->held = &moment->flight->wakeups;
-    enum linear_step result = carry_out_resolved(moment);
-    moment->model->held = NULL;
-    return result;
-}
-
-/* epoll_ctl answers these before it takes the lock of the instance. */
-static bool fails_early(const struct trace_step *observed)
-{
-    return observed->ret < 0 && (observed->err == EBADF || observed->err == EFAULT ||
-                                 observed->err == EPERM || observed->err == EINVAL);
-}
-
-static enum linear_step act(struct moment *moment)
-{
-    if (!is_read_or_write(moment) && !fails_early(moment->observed) &&
-        (is_scanned(moment, file_of(moment, 0)) || is_scanned(moment, file_of(moment, 1))))
-        return LINEAR_REFUSED;
-    return act_without_wakeup(moment);
-}
-
-/* ep_poll_callback: an item that ONESHOT has disabled meanwhile is passed over. */
-static enum linear_step wake(struct moment *moment, unsigned count)
-{
-    struct flight *flight = moment->flight;
-
-    if (flight->wakeups.count > 0 && !begin_wakeups(moment))
-        return LINEAR_BEYOND;
-    for (; count > 0 && flight->at < flight->nnames; count--, flight->at++) {
-        struct model_item *item = find_named(moment->model, &flight->names[flight->at]);
-        if (item && (item->events & ~MASK_PRIVATE) != 0)
-            link_item(moment->model, item);
-    }
-    if (flight->at == flight->nnames)
-        clear_names(flight);
-    return LINEAR_ALLOWED;
-}
-
-/* --- Waiting --- */
-
-static enum linear_step start_scan(struct moment *moment)
-{
-    struct flight *flight = moment->flight;
-    struct model *model = moment->model;
-    int instance = file_of(moment, 0);
-    int next;
-
-    flight->over = true;
-    if (moment->observed->ret < 0 || instance == MODEL_NONE ||
-        model->files[instance].kind != FILE_EPOLL)
-        return carry_out_resolved(moment);
-    if (is_scanned(moment, instance)) {
-        moment->state->false_empties++;
-        return allow_if(moment->observed->ret == 0);
-    }
-    if (model_next_ready(model, instance, 0, true) == MODEL_NONE)
-        return allow_if(moment->observed->ret == 0);
-    if (moment->observed->ret == 0 && is_looked_through(moment, instance)) {
-        moment->state->false_empties++;
-        return LINEAR_ALLOWED;
-    }
-    flight->over = false;
-    flight->scanning = true;
-    flight->instance = (int16_t)instance;
-    while ((next = model_next_ready(model, instance, 0, true)) != MODEL_NONE) {
-        if (flight->nnames == FLIGHT_NAMES_MAX)
-            return LINEAR_BEYOND;
-        flight->names[flight->nnames++] = name_of(&model->items[next]);
-        /* A callback from here on puts it on ovflist: it is ready again when the scan is done. */
-        model->items[next].ready = 0;
-    }
-    return LINEAR_ALLOWED;
-}
-
-static bool has_room(const struct moment *moment)
-{
-    return moment->flight->nevents < moment->step->args[1];
-}
-
-static enum linear_step scan_one(struct moment *moment)
-{
-    struct flight *flight = moment->flight;
-
-    if (flight->over || flight->at == flight->nnames || !has_room(moment))
-        return LINEAR_ALLOWED;
-    struct item_name *name = &flight->names[flight->at];
-    struct model_item *item = find_named(moment->model, name);
-    if (!item) { /* its file has come to its end: nobody else removes it without the lock */
-        flight->at++;
-        return LINEAR_ALLOWED;
-    }
-    if (is_scanned(moment, item->file))
-        return LINEAR_REFUSED;
-    flight->at++;
-    uint32_t found = model_item_poll(moment->model, (unsigned)(item - moment->model->items), 1);
-    if (found == 0)
-        return LINEAR_ALLOWED;
-    flight->events[flight->nevents++] =
-        (struct trace_event){.events = found, .data = (uint64_t)item->data};
-    if ((item->events & (uint32_t)EPOLLONESHOT) != 0)
-        item->events &= MASK_PRIVATE;
-    else
-        name->requeue = (item->events & (uint32_t)EPOLLET) == 0;
-    return LINEAR_ALLOWED;
-}
-
-static enum linear_step finish_scan(struct moment *moment)
-{
-    struct flight *flight = moment->flight;
-    const struct trace_step *observed = moment->observed;
-
-    if (flight->over)
-        return LINEAR_ALLOWED;
-    while (flight->at < flight->nnames && has_room(moment)) {
-        if (scan_one(moment) != LINEAR_ALLOWED)
-            return LINEAR_REFUSED;
-    }
-    for (unsigned i = 0; i < flight->nnames; i++) {
-        struct model_item *item = find_named(moment->model, &flight->names[i]);
-        if (item && (i >= flight->at || flight->names[i].requeue))
-            link_item(moment->model, item);
-    }
-    flight->scanning = false;
-    clear_names(flight);
-    if (observed->ret == flight->nevents && observed->nevents == flight->nevents &&
-        observed->err == 0 && same_events(flight->events, observed->events, flight->nevents))
-        return LINEAR_ALLOWED;
-    return mismatch(moment, flight->nevents);
 }
 
 /* --- Outside of blocks --- */
@@ -717,17 +438,17 @@ static enum linear_step dispatch(struct moment *moment, enum linear_moment which
     case MOMENT_RESOLVE:
         return resolve(moment);
     case MOMENT_ACT:
-        return act(moment);
+        return moment_act(moment);
     case MOMENT_WAKE:
-        return wake(moment, FLIGHT_NAMES_MAX);
+        return moment_wake(moment, FLIGHT_NAMES_MAX);
     case MOMENT_WAKE_ONE:
-        return wake(moment, 1);
+        return moment_wake(moment, 1);
     case MOMENT_START:
-        return start_scan(moment);
+        return moment_start_scan(moment);
     case MOMENT_SCAN:
-        return scan_one(moment);
+        return moment_scan_one(moment);
     case MOMENT_FINISH:
-        return finish_scan(moment);
+        return moment_finish_scan(moment);
     case MOMENT_UNINSTALL:
         return uninstall(moment);
     case MOMENT_REPLACE:

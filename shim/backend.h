@@ -4,6 +4,8 @@
 
 #include "shim/pending.h"
 
+#include <stdint.h>
+
 enum batch_flags {
     /*
      * Seed, "Error Handling": an ADD that fails with EEXIST is tried as a MOD, and a MOD that
@@ -38,5 +40,36 @@ struct backend {
 #define BACKEND(name) extern const struct backend backend_##name;
 #include "shim/backends.def"
 #undef BACKEND
+
+/* Carries one operation out by the real epoll_ctl. Returns 0 or a negative errno. */
+int backend_ctl(const struct pending_op *op);
+
+/*
+ * What becomes of an operation whose first try came to result: the result, or if BATCH_FIXUPS is
+ * among the flags and there is a second try, what came of that.
+ */
+int backend_repair(const struct pending_op *op, int result, unsigned int flags);
+
+enum backend_fallback {
+#define FALLBACK(name, meaning) FALLBACK_##name,
+#include "shim/fallbacks.def"
+#undef FALLBACK
+    FALLBACK_KINDS,
+};
+
+/* What the backends of this process have done since it started; a forked child goes on counting
+ * from where its parent was. */
+struct backend_counters {
+    uint64_t calls;      /* system calls that carried out, or tried to carry out, operations */
+    uint64_t operations; /* operations that those calls were told to carry out */
+    uint64_t fallbacks[FALLBACK_KINDS]; /* batches, by why the plain loop had to take over */
+};
+
+/* Adds to the counters. Called by backends. */
+void backend_count(uint64_t calls, uint64_t operations);
+void backend_count_fallback(enum backend_fallback why);
+
+/* Reads the counters. Other threads may be adding meanwhile: each number is right by itself. */
+void backend_read_counters(struct backend_counters *ret_counters);
 
 #endif

@@ -18,6 +18,12 @@ int batch_ctl_direct(int epfd, int op, int fd, struct epoll_event *event)
     return real_functions()->epoll_ctl(epfd, op, fd, event) == 0 ? 0 : -errno;
 }
 
+int batch_execute(struct pending_op *ops, size_t count, unsigned int flags)
+{
+    assert(batch_backend != NULL);
+    return batch_backend->execute(ops, count, flags);
+}
+
 int batch_flush(struct pending_list *list, unsigned int flags)
 {
     int result;
@@ -25,8 +31,7 @@ int batch_flush(struct pending_list *list, unsigned int flags)
     if (list->length == 0) {
         return 0;
     }
-    assert(batch_backend != NULL);
-    result = batch_backend->execute(list->ops, list->length, flags);
+    result = batch_execute(list->ops, list->length, flags);
     assert(result <= 0);
     pending_clear(list);
     return result;

@@ -8,6 +8,9 @@
 /* Selects the backend that flushes. Called once, before any flush. */
 void batch_set_backend(const struct backend *backend);
 
+/* Carries out ops[0..count) through the backend, as its `execute`. */
+int batch_execute(struct pending_op *ops, size_t count, unsigned int flags);
+
 /* The real epoll_ctl, now. Returns 0 or a negative errno. */
 int batch_ctl_direct(int epfd, int op, int fd, struct epoll_event *event);
 

@@ -58,9 +58,10 @@ static _Noreturn void config_end(char *line, int length)
 _Noreturn void config_refuse_backend(const struct backend *backend, const char *why)
 {
     char line[CONFIG_LINE_MAX];
+    int length = snprintf(line, sizeof(line), "libepbatch: EPBATCH_BACKEND is \"%s\", but %.*s",
+                          backend->name, CONFIG_LINE_MAX / 2, why);
 
-    config_end(line, snprintf(line, sizeof(line), "libepbatch: EPBATCH_BACKEND is \"%s\", but %.*s",
-                              backend->name, CONFIG_LINE_MAX / 2, why));
+    config_end(line, length);
 }
 
 /* names is a list with a space before each. */
@@ -98,6 +99,54 @@ static const struct backend *config_find_backend(const char *name)
         }
     }
     return NULL;
+}
+
+static bool config_choose(const char *word, size_t length, const char *const *names, size_t count,
+                          bool *ret_chosen)
+{
+    for (size_t index = 0; index < count; index++) {
+        if (strlen(names[index]) == length && memcmp(names[index], word, length) == 0) {
+            ret_chosen[index] = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+void config_load_list(const char *variable, const char *const *names, size_t count,
+                      bool *ret_chosen)
+{
+    const char *value = getenv(variable);
+    char known[CONFIG_LINE_MAX / 2] = " none";
+
+    for (size_t index = 0; index < count; index++) {
+        ret_chosen[index] = value == NULL;
+        assert(strlen(known) + strlen(names[index]) + 2 < sizeof(known));
+        strcat(strcat(known, " "), names[index]);
+    }
+    if (value == NULL || strcmp(value, "none") == 0) {
+        return;
+    }
+    for (const char *word = value;; word++) {
+        size_t length = strcspn(word, ",");
+
+        if (!config_choose(word, length, names, count, ret_chosen)) {
+            config_refuse(variable, value, known);
+        }
+        word += length;
+        if (*word == '\0') {
+            return;
+        }
+    }
+}
+
+void config_say(const char *what)
+{
+    char line[CONFIG_LINE_MAX];
+    int length = snprintf(line, sizeof(line), "libepbatch: %s\n", what);
+    ssize_t written = write(STDERR_FILENO, line, (size_t)length);
+
+    (void)written;
 }
 
 void config_load(struct config *ret_config)

@@ -66,11 +66,13 @@ static int hash_ctl(int epfd, int op, int fd, struct epoll_event *event)
  * before it, also if another thread's wait is at it already (the seed's first invariant). The
  * wait itself happens without the lock, or a sleeper would stop every other thread.
  */
-static int hash_before_wait(int epfd)
+static int hash_before_wait(int epfd, bool sleeps, void **ret_token)
 {
     struct table_entry *entry;
     int result = 0;
 
+    (void)sleeps;
+    (void)ret_token;
     table_lock();
     entry = table_find(epfd);
     if (entry != NULL) {
@@ -81,12 +83,13 @@ static int hash_before_wait(int epfd)
 }
 
 /* Seed, "Closing": all pending calls of all instances, for any of them may name this number. */
-static void hash_before_close(int fd)
+static bool hash_before_close(int fd)
 {
     (void)fd;
     table_lock();
     table_each(hash_flush_entry);
     table_unlock();
+    return false;
 }
 
 /* Seed, "Forking": what is pending at fork would be carried out twice (hazard F1). */

@@ -1,41 +1,32 @@
 /*
- * The libc names that the shim takes over, and its only exported symbols. Each asks the policy,
- * then calls the real function; epbatch_flush alone has none behind it. A hook never changes errno
- * here: a call that succeeds leaves errno as the real call alone would have, and one that fails
- * leaves its own error (hazards C13, C14).
+ * The libc names of the seed: epoll itself, close and fork. Each asks the policy, then calls the
+ * real function; epbatch_flush alone has none behind it.
  */
+#include "shim/interpose.h"
 #include "shim/epbatch.h"
-#include "shim/policy.h"
-#include "shim/real.h"
-#include "shim/shim.h"
 
-#include <errno.h>
-#include <stddef.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
-static int interpose_created(int epfd)
+static int interpose_created(int epfd, uint64_t stamp)
 {
-    const struct policy *policy = shim_policy();
-
-    if (epfd >= 0 && policy != NULL && policy->created != NULL) {
-        int saved_errno = errno;
-
-        policy->created(epfd);
-        errno = saved_errno;
+    if (epfd >= 0) {
+        CALL_HOOK(created, epfd);
     }
-    return epfd;
+    return interpose_opened(epfd, SHADOW_EPOLL, stamp);
 }
 
 EXPORT int epoll_create(int size)
 {
-    return interpose_created(real_functions()->epoll_create(size));
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_created(real_functions()->epoll_create(size), stamp);
 }
 
 EXPORT int epoll_create1(int flags)
 {
-    return interpose_created(real_functions()->epoll_create1(flags));
+    uint64_t stamp = interpose_before_open();
+
+    return interpose_created(real_functions()->epoll_create1(flags), stamp);
 }
 
 EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
@@ -53,7 +44,7 @@ EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 }
 
 /* Returns 0 if the wait is to be carried out, -1 with errno set if it is not. */
-static int interpose_before_wait(int epfd)
+static int interpose_before_wait(int epfd, bool sleeps, void **ret_token)
 {
     const struct policy *policy = shim_policy();
     int saved_errno = errno;
@@ -62,14 +53,27 @@ static int interpose_before_wait(int epfd)
     if (policy == NULL || policy->before_wait == NULL) {
         return 0;
     }
-    result = policy->before_wait(epfd);
+    result = policy->before_wait(epfd, sleeps, ret_token);
     errno = result < 0 ? -result : saved_errno;
     return result < 0 ? -1 : 0;
 }
 
+/* Runs when a wait is over, also when its thread is cancelled in it: the file is compiled with
+ * -fexceptions for that. */
+static void interpose_after_wait(void **token)
+{
+    if (*token != NULL) {
+        CALL_HOOK(after_wait, *token);
+    }
+}
+
+#define WAIT_TOKEN __attribute__((cleanup(interpose_after_wait))) void *token = NULL
+
 EXPORT int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
 {
-    if (interpose_before_wait(epfd) < 0) {
+    WAIT_TOKEN;
+
+    if (interpose_before_wait(epfd, timeout != 0, &token) < 0) {
         return -1;
     }
     return real_functions()->epoll_wait(epfd, events, maxevents, timeout);
@@ -79,16 +83,21 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int t
 EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout,
                        const sigset_t *sigmask)
 {
-    if (interpose_before_wait(epfd) < 0) {
+    WAIT_TOKEN;
+
+    if (interpose_before_wait(epfd, timeout != 0, &token) < 0) {
         return -1;
     }
     return real_functions()->epoll_pwait(epfd, events, maxevents, timeout, sigmask);
 }
 
+/* Its timeout is not looked at: the pointer may be wild. */
 EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
                         const struct timespec *timeout, const sigset_t *sigmask)
 {
-    if (interpose_before_wait(epfd) < 0) {
+    WAIT_TOKEN;
+
+    if (interpose_before_wait(epfd, true, &token) < 0) {
         return -1;
     }
     return real_functions()->epoll_pwait2(epfd, events, maxevents, timeout, sigmask);
@@ -96,35 +105,33 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
 
 EXPORT int close(int fd)
 {
-    const struct policy *policy = shim_policy();
+    bool owed;
+    int state;
+    int result;
 
-    if (policy != NULL && policy->before_close != NULL) {
-        int saved_errno = errno;
-
-        policy->before_close(fd);
-        errno = saved_errno;
+    if (!HOOKS(inside)) {
+        CALL_HOOK(before_close, fd);
+        return real_functions()->close(fd);
     }
-    return real_functions()->close(fd);
+    /* A cancellation acts before the hooks or after the close: what they did must follow (D5). */
+    pthread_testcancel();
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    CALL_OWING(owed, before_close, fd);
+    result = real_functions()->close(fd);
+    if (owed) {
+        CALL_HOOK(after_close, fd);
+    }
+    (void)pthread_setcancelstate(state, NULL);
+    return result;
 }
 
 EXPORT pid_t fork(void)
 {
-    const struct policy *policy = shim_policy();
     pid_t pid;
 
-    if (policy != NULL && policy->before_fork != NULL) {
-        int saved_errno = errno;
-
-        policy->before_fork();
-        errno = saved_errno;
-    }
+    CALL_HOOK(before_fork);
     pid = real_functions()->fork();
-    if (policy != NULL && policy->after_fork != NULL) {
-        int saved_errno = errno;
-
-        policy->after_fork();
-        errno = saved_errno;
-    }
+    CALL_HOOK(after_fork);
     return pid;
 }
 

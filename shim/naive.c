@@ -31,11 +31,13 @@ static int naive_ctl(int epfd, int op, int fd, struct epoll_event *event)
     return result;
 }
 
-static int naive_before_wait(int epfd)
+static int naive_before_wait(int epfd, bool sleeps, void **ret_token)
 {
     struct table_entry *entry;
     int result = 0;
 
+    (void)sleeps;
+    (void)ret_token;
     table_lock();
     entry = table_find(epfd);
     if (entry != NULL) {

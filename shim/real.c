@@ -2,13 +2,46 @@
 
 #include <assert.h>
 #include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* What the kernel expects as the size of a signal set; libc's sigset_t is larger. */
 #define KERNEL_SIGSET_SIZE ((_NSIG - 1) / 8)
+
+/* By an instruction of its own: the function syscall is one of those that the shim takes over. */
+static long raw_syscall(long number, ...)
+{
+    va_list arguments;
+    long a[6];
+    long result;
+
+    va_start(arguments, number);
+    for (size_t index = 0; index < 6; index++) {
+        a[index] = va_arg(arguments, long);
+    }
+    va_end(arguments);
+    /* cppcheck-suppress constStatement */
+    register long r10 __asm__("r10") = a[3];
+    /* cppcheck-suppress constStatement */
+    register long r8 __asm__("r8") = a[4];
+    /* cppcheck-suppress constStatement */
+    register long r9 __asm__("r9") = a[5];
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    if (result < 0 && result > -4096) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
 
 /*
  * Before the constructor has run, the interposers may already be called: by the constructor of
@@ -18,41 +51,86 @@
  */
 static int raw_epoll_create(int size)
 {
-    return (int)syscall(SYS_epoll_create, size);
+    return (int)raw_syscall(SYS_epoll_create, size);
 }
 
 static int raw_epoll_create1(int flags)
 {
-    return (int)syscall(SYS_epoll_create1, flags);
+    return (int)raw_syscall(SYS_epoll_create1, flags);
 }
 
 static int raw_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-    return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+    return (int)raw_syscall(SYS_epoll_ctl, epfd, op, fd, event);
 }
 
 static int raw_epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
 {
-    return (int)syscall(SYS_epoll_wait, epfd, events, maxevents, timeout);
+    return (int)raw_syscall(SYS_epoll_wait, epfd, events, maxevents, timeout);
 }
 
 static int raw_epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout,
                            const sigset_t *sigmask)
 {
-    return (int)syscall(SYS_epoll_pwait, epfd, events, maxevents, timeout, sigmask,
-                        KERNEL_SIGSET_SIZE);
+    return (int)raw_syscall(SYS_epoll_pwait, epfd, events, maxevents, timeout, sigmask,
+                            (size_t)KERNEL_SIGSET_SIZE);
 }
 
 static int raw_epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
                             const struct timespec *timeout, const sigset_t *sigmask)
 {
-    return (int)syscall(SYS_epoll_pwait2, epfd, events, maxevents, timeout, sigmask,
-                        KERNEL_SIGSET_SIZE);
+    return (int)raw_syscall(SYS_epoll_pwait2, epfd, events, maxevents, timeout, sigmask,
+                            (size_t)KERNEL_SIGSET_SIZE);
 }
 
 static int raw_close(int fd)
 {
-    return (int)syscall(SYS_close, fd);
+    return (int)raw_syscall(SYS_close, fd);
+}
+
+static int raw_pipe(int fds[2])
+{
+    return (int)raw_syscall(SYS_pipe, fds);
+}
+
+static int raw_pipe2(int fds[2], int flags)
+{
+    return (int)raw_syscall(SYS_pipe2, fds, flags);
+}
+
+static int raw_socket(int domain, int type, int protocol)
+{
+    return (int)raw_syscall(SYS_socket, domain, type, protocol);
+}
+
+static int raw_socketpair(int domain, int type, int protocol, int fds[2])
+{
+    return (int)raw_syscall(SYS_socketpair, domain, type, protocol, fds);
+}
+
+static int raw_eventfd(unsigned int initval, int flags)
+{
+    return (int)raw_syscall(SYS_eventfd2, initval, flags);
+}
+
+static int raw_timerfd_create(int clock, int flags)
+{
+    return (int)raw_syscall(SYS_timerfd_create, clock, flags);
+}
+
+static int raw_dup(int fd)
+{
+    return (int)raw_syscall(SYS_dup, fd);
+}
+
+static int raw_dup2(int fd, int over)
+{
+    return (int)raw_syscall(SYS_dup2, fd, over);
+}
+
+static int raw_dup3(int fd, int over, int flags)
+{
+    return (int)raw_syscall(SYS_dup3, fd, over, flags);
 }
 
 /* dlsym hands functions out as void *; POSIX, not ISO C, promises that this conversion works. */
@@ -73,13 +151,25 @@ static pid_t raw_fork(void)
     return next();
 }
 
-static const struct real_functions raw = {
+/* The late ones are filled in by the first call: see real_functions. */
+static struct real_functions raw = {
 #define INTERPOSED(type, name, parameters) .name = raw_##name,
+#define INTERPOSED_LATE(type, name, parameters)
 #include "shim/interposed.def"
 #undef INTERPOSED
 };
 
 static struct real_functions resolved;
+static bool looked_up;
+
+static void real_look_up_late(void)
+{
+#define INTERPOSED(type, name, parameters)
+#define INTERPOSED_LATE(type, name, parameters) raw.name = (type(*) parameters)real_lookup(#name);
+#include "shim/interposed.def"
+#undef INTERPOSED
+    looked_up = true;
+}
 
 /* Atomic, because the constructor of another library may have started threads already. */
 static const struct real_functions *_Atomic current = &raw;
@@ -89,9 +179,22 @@ const struct real_functions *real_functions(void)
     return atomic_load_explicit(&current, memory_order_acquire);
 }
 
+const struct real_functions *real_functions_early(void)
+{
+    const struct real_functions *functions = real_functions();
+
+    if (functions == &raw && !looked_up) {
+        real_look_up_late();
+    }
+    return functions;
+}
+
 void real_resolve(void)
 {
     assert(real_functions() == &raw);
+    if (!looked_up) {
+        real_look_up_late();
+    }
     resolved = raw;
 /* A libc that lacks a function (epoll_pwait2 came with 2.35) leaves the system call in place. */
 #define INTERPOSED(type, name, parameters)                                                         \
@@ -101,6 +204,7 @@ void real_resolve(void)
             resolved.name = (type(*) parameters)symbol;                                            \
         }                                                                                          \
     }
+#define INTERPOSED_LATE(type, name, parameters)
 #include "shim/interposed.def"
 #undef INTERPOSED
     atomic_store_explicit(&current, &resolved, memory_order_release);

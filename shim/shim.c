@@ -11,13 +11,7 @@
 /* Lowest that is not reserved: first among this library's constructors. */
 #define SHIM_CONSTRUCTOR_PRIORITY 101
 
-/* Atomic, because the constructor of another library may have started threads already. */
-static const struct policy *_Atomic shim_active;
-
-const struct policy *shim_policy(void)
-{
-    return atomic_load_explicit(&shim_active, memory_order_acquire);
-}
+const struct policy *_Atomic shim_active;
 
 /*
  * The loader gives the order of constructors among libraries: those of libraries that the program

@@ -38,16 +38,19 @@ static int tls_ctl(int epfd, int op, int fd, struct epoll_event *event)
     return result;
 }
 
-static int tls_before_wait(int epfd)
+static int tls_before_wait(int epfd, bool sleeps, void **ret_token)
 {
     (void)epfd;
+    (void)sleeps;
+    (void)ret_token;
     return batch_flush(&tls_list, BATCH_FIXUPS);
 }
 
-static void tls_before_close(int fd)
+static bool tls_before_close(int fd)
 {
     (void)fd;
     (void)batch_flush(&tls_list, BATCH_FIXUPS);
+    return false;
 }
 
 static void tls_before_fork(void)

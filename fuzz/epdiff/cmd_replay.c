@@ -2,6 +2,7 @@
 #include "fuzz/epdiff/cli.h"
 #include "fuzz/epdiff/files.h"
 #include "fuzz/epdiff/replay.h"
+#include "fuzz/epdiff/requires.h"
 #include "fuzz/epdiff/show.h"
 #include "fuzz/epdiff/status.h"
 #include "fuzz/epdiff/workers.h"
@@ -166,7 +167,7 @@ static int check_expectations(struct replay_command *command)
     return STATUS_OK;
 }
 
-/* Without --subject: native, and whatever the files expect something of. */
+/* Without --subject: native, and whatever the files that can run here expect something of. */
 static int default_subjects(struct replay_command *command)
 {
     struct cli_options *cli = &command->cli;
@@ -174,6 +175,9 @@ static int default_subjects(struct replay_command *command)
 
     for (size_t i = 0; status == STATUS_OK && i < command->replay.nprograms; i++) {
         const struct document *document = command->replay.programs[i].document;
+        char why[EXECUTE_WHY_MAX + 1];
+        if (!requires_are_met(document->requires, why, sizeof(why)))
+            continue;
         for (unsigned e = 0; status == STATUS_OK && e < document->nexpects; e++) {
             bool known = false;
             for (unsigned s = 0; s < cli->nsubjects; s++)

@@ -97,8 +97,10 @@ static int examine_subject(struct run_command *command, unsigned index)
     struct examination *examination = &command->examinations[index];
     char why[EXECUTE_WHY_MAX + 1];
 
-    int err =
-        examine_closely(command->examiner, &command->document.program, index, examination, why);
+    int err = examiner_inject(command->examiner, index, command->document.inject, why);
+    if (!err)
+        err =
+            examine_closely(command->examiner, &command->document.program, index, examination, why);
     if (err)
         return cli_harness_error("run", err, why);
     memcpy(command->references[index], examination->native, sizeof(*command->references[index]));

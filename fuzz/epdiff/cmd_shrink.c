@@ -104,6 +104,8 @@ static int shrink(struct shrink_command *command)
     int err =
         examiner_start(command->cli.subjects, 1, &command->cli.examine, &command->examiner, why);
     if (!err)
+        err = examiner_inject(command->examiner, 0, command->document.inject, why);
+    if (!err)
         err = examine_closely(command->examiner, program, 0, &examination, why);
     if (err)
         return cli_harness_error("shrink", err, why);

@@ -1,6 +1,7 @@
 /* Examination of one program: quick look, close look behind the A/A gate, confirmation in fresh
  * processes. */
 #include "fuzz/epdiff/examine.h"
+#include "fuzz/epdiff/deferral.h"
 #include "fuzz/generate/metamorphic.h"
 #include "oracle/translate.h"
 
@@ -142,6 +143,25 @@ void examiner_set_metamorphic(struct examiner *examiner, bool metamorphic)
     examiner->options.metamorphic = metamorphic;
 }
 
+int examiner_inject(struct examiner *examiner, unsigned subject, const char *inject, char *ret_why)
+{
+    struct subject *current = &examiner->subjects[subject];
+    struct subject changed;
+
+    if (strcmp(current->inject, inject) == 0)
+        return 0;
+    int err = subject_parse(current->name, &changed, ret_why, EXECUTE_WHY_MAX + 1);
+    if (!err && inject[0])
+        err = subject_inject(&changed, inject, ret_why, EXECUTE_WHY_MAX + 1);
+    if (err || strcmp(current->inject, changed.inject) == 0)
+        return err;
+    executor_stop(examiner->executors[subject]);
+    examiner->executors[subject] = NULL;
+    *current = changed;
+    return executor_start(current, &examiner->options.executor, &examiner->executors[subject],
+                          ret_why);
+}
+
 int examine_native(struct examiner *examiner, const struct program *program,
                    const struct trace **ret_trace, char *ret_why)
 {
@@ -270,6 +290,10 @@ int examine_quick(struct examiner *examiner, const struct program *program, unsi
     examination->subject = examiner->quick_trace;
     judge(examiner, subject, examination->native, examination->subject, &examination->verdict);
     examination->result = result_of(&examination->verdict);
+    if (subject_is_bypassed(&examiner->subjects[subject], program)) {
+        examination->beyond = true;
+        examination->result = EXAMINED_EQUAL;
+    }
     return 0;
 }
 
@@ -465,63 +489,10 @@ int examine_free(struct examiner *examiner, const struct program *program, int s
     return err;
 }
 
-static bool lists(const struct trace *trace, const struct trace_snapshot *snapshot, uint64_t data)
-{
-    for (unsigned i = 0; snapshot && i < snapshot->nitems; i++) {
-        if (trace->items[snapshot->first + i].data == data)
-            return true;
-    }
-    return false;
-}
-
-/* The data that native's list lost in this step, 0 if none: what a DEL took away. */
-static uint64_t data_removed(const struct trace *trace, const struct trace_snapshot *before,
-                             const struct trace_snapshot *after)
-{
-    for (unsigned i = 0; before && i < before->nitems; i++) {
-        uint64_t data = trace->items[before->first + i].data;
-        if (!lists(trace, after, data))
-            return data;
-    }
-    return 0;
-}
-
-static void count_step(const struct trace *native, const struct trace *subject, unsigned index,
-                       const struct world *world, uint64_t *eligible, uint64_t *deferred)
-{
-    const struct step *step = &native->program->steps[index];
-    unsigned process = native->program->actors[step->actor].process;
-    int number = world_number(world, step, 0);
-    const struct trace_snapshot *after = trace_find_snapshot(native, index, process, number);
-    const struct trace_snapshot *subject_after =
-        trace_find_snapshot(subject, index, process, number);
-
-    if (op_table[step->op].effect != EFFECT_CTL || native->steps[index].state != STEP_DONE ||
-        native->steps[index].ret != 0 || index == 0)
-        return;
-    if (step->args[1] != EPOLL_CTL_DEL) {
-        bool changed = lists(native, after, step_number(index));
-        *eligible += changed;
-        *deferred += changed && !lists(subject, subject_after, step_number(index));
-        return;
-    }
-    uint64_t data =
-        data_removed(native, trace_find_snapshot(native, index - 1, process, number), after);
-    const struct trace_snapshot *subject_before =
-        trace_find_snapshot(subject, index - 1, process, number);
-    if (data == 0)
-        return;
-    /* Still there: not carried out. Not there before: its ADD is pending too, or both were elided.
-     */
-    *eligible += 1;
-    *deferred += lists(subject, subject_after, data) || !lists(subject, subject_before, data);
-}
-
 int examine_deferral(struct examiner *examiner, const struct program *program, unsigned subject,
                      uint64_t *eligible, uint64_t *deferred, char *ret_why)
 {
     struct trace *native = examiner->close_native[0];
-    struct world world;
 
     if (is_model(examiner, subject))
         return 0; /* it defers nothing */
@@ -532,13 +503,6 @@ int examine_deferral(struct examiner *examiner, const struct program *program, u
                            examiner->close_subject, ret_why);
     if (err)
         return err;
-    world_init(&world, program);
-    for (unsigned i = 0; i < program->nsteps; i++) {
-        struct world_outcome outcome;
-        if (i < native->nsteps && examiner->close_subject->steps[i].state != STEP_NOT_REACHED)
-            count_step(native, examiner->close_subject, i, &world, eligible, deferred);
-        trace_outcome(native, i, &outcome);
-        world_apply(&world, i, &outcome);
-    }
+    deferral_count(native, examiner->close_subject, eligible, deferred);
     return 0;
 }

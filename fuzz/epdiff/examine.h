@@ -52,7 +52,9 @@ struct examination {
     struct verdict verdict;
     const struct trace *native; /* metamorphic: the subject's run with flush points, without them */
     const struct trace *subject;
-    bool beyond; /* subject model: it has nothing to say about a part of the program */
+    /* Subject model: it has nothing to say about a part of the program. Subject transparent: the
+     * program passes it by, and a quick look says nothing. */
+    bool beyond;
     char opinion[OPINION_MAX + 1]; /* examine_closely: what the model says of the native run; empty
                                       if both runs are equal */
 };
@@ -68,6 +70,12 @@ void examiner_stop(struct examiner *examiner);
 
 /* From now on examinations are metamorphic, or are not, whatever the options say. */
 void examiner_set_metamorphic(struct examiner *examiner, bool metamorphic);
+
+/*
+ * From now on calls of the subject fail as the header `inject:` of a program says, or none does if
+ * it is empty. Returns 0 or a negative errno.
+ */
+int examiner_inject(struct examiner *examiner, unsigned subject, const char *inject, char *ret_why);
 
 /* Runs the program natively once; the quick looks that follow compare with this trace. Returns 0 or
  * a negative errno. */

@@ -115,7 +115,9 @@ static int run_sides(struct examiner *examiner, const struct document *document,
             cli_error("run", "out of memory");
             return STATUS_HARNESS;
         }
-        int err = free_rounds(examiner, &document->program, (int)i - 1, rounds, &sides[i].rounds,
+        int err = i > 0 ? examiner_inject(examiner, i - 1, document->inject, why) : 0;
+        if (!err)
+            err = free_rounds(examiner, &document->program, (int)i - 1, rounds, &sides[i].rounds,
                               sides[i].trace, why);
         if (err)
             return cli_harness_error("run", err, why);

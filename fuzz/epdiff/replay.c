@@ -2,6 +2,7 @@
 #include "fuzz/epdiff/replay.h"
 
 #include "fuzz/epdiff/free.h"
+#include "fuzz/epdiff/requires.h"
 #include "fuzz/epdiff/status.h"
 #include "fuzz/program/parallel.h"
 
@@ -14,11 +15,13 @@ static void plan_check(struct replay_check *check, const char *signature)
 {
     const struct document *document = check->program->document;
 
-    if (document->requires[0]) {
-        /* Backends that this build does not have. */
+    if (!requires_are_met(document->requires, check->got, sizeof(check->got))) {
         check->result = REPLAY_SKIPPED;
-        snprintf(check->got, sizeof(check->got), "requires %.100s, which this build does not have",
-                 document->requires);
+        return;
+    }
+    if (document->inject[0] && check->subject->kind == SUBJECT_PRELOAD) {
+        check->result = REPLAY_SKIPPED;
+        strcpy(check->got, "injects faults, which only the shims can have");
         return;
     }
     if (check->subject->kind == SUBJECT_MODEL && parallel_count(&document->program) > 0) {
@@ -137,11 +140,15 @@ static int run_check(struct examiner *examiner, struct replay_check *check, char
     struct examination examination;
     unsigned confirmed = 0;
 
+    int err =
+        examiner_inject(examiner, check->subject_index, check->program->document->inject, ret_why);
+    if (err)
+        return err;
     if (parallel_count(program) > 0)
         return run_free_check(examiner, check, ret_why);
     examiner_set_metamorphic(examiner,
                              check->metamorphic || signature_is_metamorphic(check->expected));
-    int err = examine_closely(examiner, program, check->subject_index, &examination, ret_why);
+    err = examine_closely(examiner, program, check->subject_index, &examination, ret_why);
     if (err)
         return err;
     check->result = holds(check, &examination) ? REPLAY_PASSED : REPLAY_FAILED;

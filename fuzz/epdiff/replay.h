@@ -24,7 +24,7 @@ struct replay_check {
     bool metamorphic; /* whatever is expected; an expectation with the mark wants it anyway */
     enum replay_result result;
     char expected[DOCUMENT_WORD_MAX + 1];
-    char got[SIGNATURE_MAX + 64];
+    char got[EXECUTE_WHY_MAX + 1];
     char explanation[EXPLANATION_MAX + 1];
 };
 

@@ -57,15 +57,16 @@ int summary_print(const struct cli_options *options, const struct summary_counte
     double seconds = (double)(executor_now_ms() - end->start_ms) / 1000.0;
     char subjects[EXAMINE_SUBJECTS_MAX * (SUBJECT_NAME_MAX + 2)] = "";
     char beyond[40] = "";
-    bool modelled = false;
+    bool limited = false;
 
     for (unsigned s = 0; s < options->nsubjects; s++) {
-        modelled |= options->subjects[s].kind == SUBJECT_MODEL;
+        limited |=
+            options->subjects[s].kind == SUBJECT_MODEL || subject_has_limits(&options->subjects[s]);
         strcat(subjects, s ? "," : "");
         strcat(subjects, options->subjects[s].name);
     }
-    /* A model that says nothing agrees with everything. */
-    if (modelled)
+    /* Who promises nothing keeps every promise. */
+    if (limited)
         snprintf(beyond, sizeof(beyond), " beyond=%" PRIu64, c->beyond);
     if (options->json)
         return show_json_line(json_pack(

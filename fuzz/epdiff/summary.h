@@ -10,7 +10,7 @@ enum {
 
 struct summary_counters {
     uint64_t programs, divergent, unstable, order;
-    uint64_t beyond; /* of which the model knows only a part */
+    uint64_t beyond; /* of which the model knows only a part, or that pass the subject by */
     uint64_t threads, processes, woken, nested;
     uint64_t eligible, deferred;
 };

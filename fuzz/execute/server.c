@@ -90,6 +90,7 @@ struct environment {
     unsigned count;
     char bind_now[16];
     char preload[2 * PATH_MAX + 64], policy[64], backend[64], library[PATH_MAX + 16];
+    char inject[SUBJECT_INJECT_MAX + 32];
 };
 
 static bool is_ours(const char *entry)
@@ -146,6 +147,10 @@ static int environment_make(struct environment *env, const struct subject *subje
         snprintf(env->backend, sizeof(env->backend), "EPBATCH_BACKEND=%s", subject->backend);
         env->entries[env->count++] = env->policy;
         env->entries[env->count++] = env->backend;
+    }
+    if (subject->inject[0]) {
+        snprintf(env->inject, sizeof(env->inject), "EPBATCH_INJECT=%s", subject->inject);
+        env->entries[env->count++] = env->inject;
     }
     return 0;
 }

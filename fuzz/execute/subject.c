@@ -9,8 +9,8 @@
 
 /* The shim's policies and backends, as its own tables name them. They meet the tool by these names
  * only. */
-static const char *const policies[] = {"naive", "hash", "tls", NULL};
-static const char *const backends[] = {"syscall", NULL};
+static const char *const policies[] = {"naive", "hash", "tls", "transparent", NULL};
+static const char *const backends[] = {"syscall", "uring", NULL};
 
 int subject_home(char *ret_path, size_t size)
 {
@@ -74,12 +74,13 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
              (int)(policy_length > 30 ? 30 : policy_length), name);
     snprintf(subject->backend, sizeof(subject->backend), "%.30s", backend);
     if (!in_list(policies, subject->policy)) {
-        snprintf(ret_why, size, "unknown policy '%s', expected naive, hash or tls",
+        snprintf(ret_why, size, "unknown policy '%s', expected naive, hash, tls or transparent",
                  subject->policy);
         return -EINVAL;
     }
     if (!in_list(backends, subject->backend)) {
-        snprintf(ret_why, size, "unknown backend '%s', expected syscall", subject->backend);
+        snprintf(ret_why, size, "unknown backend '%s', expected syscall or uring",
+                 subject->backend);
         return -EINVAL;
     }
     snprintf(subject->name, sizeof(subject->name), "shim:%s+%s", subject->policy, subject->backend);
@@ -90,6 +91,38 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
     }
     snprintf(path, sizeof(path), "%s/libepbatch.so", home);
     return set_library(subject, path, ret_why, size);
+}
+
+int subject_inject(struct subject *subject, const char *inject, char *ret_why, size_t size)
+{
+    char home[PATH_MAX];
+    char path[PATH_MAX + 32];
+
+    if (subject->kind == SUBJECT_NATIVE || subject->kind == SUBJECT_MODEL)
+        return 0;
+    if (subject->kind != SUBJECT_SHIM) {
+        snprintf(ret_why, size,
+                 "the program injects faults, which only the shims can have, and not %.100s",
+                 subject->name);
+        return -EOPNOTSUPP;
+    }
+    int err = subject_home(home, sizeof(home));
+    if (err) {
+        snprintf(ret_why, size, "the tool's own folder cannot be found: %s", strerror(-err));
+        return err;
+    }
+    snprintf(path, sizeof(path), "%s/tests/libepbatch-inject.so", home);
+    if (access(path, R_OK) != 0) {
+        err = -errno;
+        snprintf(ret_why, size,
+                 "the program injects faults, for which the tests must be built: %.150s: %s", path,
+                 strerror(-err));
+        return err;
+    }
+    err = set_library(subject, path, ret_why, size);
+    if (!err)
+        snprintf(subject->inject, sizeof(subject->inject), "%s", inject);
+    return err;
 }
 
 int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, size_t size)
@@ -133,6 +166,22 @@ bool subject_matches(const struct subject *subject, const char *pattern)
     size_t length = strlen(pattern);
     return subject->kind == SUBJECT_SHIM && strncmp(subject->name, pattern, length) == 0 &&
            subject->name[length] == '+';
+}
+
+bool subject_has_limits(const struct subject *subject)
+{
+    return subject->kind == SUBJECT_SHIM && strcmp(subject->policy, "transparent") == 0;
+}
+
+bool subject_is_bypassed(const struct subject *subject, const struct program *program)
+{
+    if (!subject_has_limits(subject))
+        return false;
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        if (program->steps[i].op == OP_INLINE_CLOSE)
+            return true;
+    }
+    return false;
 }
 
 const char *subject_list(unsigned index, char *ret_why, size_t size)

@@ -4,6 +4,8 @@
 #ifndef EPDIFF_EXECUTE_SUBJECT_H
 #define EPDIFF_EXECUTE_SUBJECT_H
 
+#include "fuzz/program/program.h"
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +13,7 @@
 enum {
     SUBJECT_NAME_MAX = 255,
     SUBJECT_WHY_MAX = 255,
+    SUBJECT_INJECT_MAX = 159,
 };
 
 enum subject_kind {
@@ -23,10 +26,11 @@ enum subject_kind {
 
 struct subject {
     enum subject_kind kind;
-    char name[SUBJECT_NAME_MAX + 1]; /* canonical: "shim:naive+syscall" */
-    char policy[32];                 /* EPBATCH_POLICY, for SUBJECT_SHIM */
-    char backend[32];                /* EPBATCH_BACKEND */
-    char library[PATH_MAX];          /* absolute path of what is preloaded, or empty */
+    char name[SUBJECT_NAME_MAX + 1];     /* canonical: "shim:naive+syscall" */
+    char policy[32];                     /* EPBATCH_POLICY, for SUBJECT_SHIM */
+    char backend[32];                    /* EPBATCH_BACKEND */
+    char library[PATH_MAX];              /* absolute path of what is preloaded, or empty */
+    char inject[SUBJECT_INJECT_MAX + 1]; /* EPBATCH_INJECT: which of its calls fail, or empty */
 };
 
 /*
@@ -37,10 +41,28 @@ struct subject {
 int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, size_t size);
 
 /*
+ * Makes calls of the subject fail as the header `inject:` says, which must be well-formed. A shim
+ * becomes the copy of itself that is built with the tests; native and the model make no such calls
+ * and are left as they are. Returns 0, or a negative errno with one line in *ret_why: the copy is
+ * not there, or the subject is a library that nobody here can tell what to do.
+ */
+int subject_inject(struct subject *subject, const char *inject, char *ret_why, size_t size);
+
+/*
  * True if an expectation written for `pattern` ("shim:naive", "native") speaks of this subject: the
  * same name, or the same without its backend.
  */
 bool subject_matches(const struct subject *subject, const char *pattern);
+
+/*
+ * True if the program makes a call that the subject says it cannot see, so that it promises
+ * nothing: an inline system call passes by every preloaded library. Only `transparent` says so;
+ * what the others let slip is what they are tested for.
+ */
+bool subject_is_bypassed(const struct subject *subject, const struct program *program);
+
+/* True if there is any such program. */
+bool subject_has_limits(const struct subject *subject);
 
 /*
  * Lists what can be named here. Returns the name of the index-th subject, or NULL past the last;

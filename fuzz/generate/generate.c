@@ -190,7 +190,7 @@ static bool random_step(struct generator *generator);
 /*
  * A change point within a recipe: the actor that is about to go on loses its place, and whoever
  * comes before it now does a step. Then the recipe goes on, or the rest of the program would
- * belong to the others. Each of its steps is tried on the sketch as it comes, so one that makes no
+ * belong to the others. Each of its steps is tried on the model as it comes, so one that makes no
  * sense any more is not taken.
  */
 static void preempt(struct generator *generator, unsigned actor)
@@ -626,7 +626,7 @@ static void add_missing_actors(struct generator *generator)
 void generate_traced(uint64_t seed, uint64_t index, struct program *ret_program,
                      struct generator *generator)
 {
-    /* The sketches are large and set by ready_init; all the rest starts at zero. */
+    /* The states are large and set by ready_init; all the rest starts at zero. */
     generator->groups = generator->features = 0;
     generator->actor = 0;
     generator->reciting = false;

@@ -127,15 +127,14 @@ int make_target(struct generator *generator, unsigned actor, bool ready, int *re
 
 int make_unregistered(struct generator *generator, unsigned actor, int epfd, bool ready)
 {
-    struct ready *sketch = &generator->ready;
     int instance = choose_file(generator, actor, epfd);
 
     for (unsigned tries = 0; tries < 4 && random_chance(&generator->random, 60); tries++) {
         int slot = choose_unregistered(generator, actor, instance);
         int file = choose_file(generator, actor, slot);
-        if (file == WORLD_FILE_NONE || sketch->world.files[file].kind == FILE_EPOLL)
+        if (file == WORLD_FILE_NONE || generator->ready.world.files[file].kind == FILE_EPOLL)
             continue;
-        if ((ready_poll(sketch, file, EPOLLIN) != 0) == ready)
+        if ((ready_poll(&generator->ready, file, EPOLLIN) != 0) == ready)
             return slot;
     }
     return make_target(generator, actor, ready, NULL);

@@ -4,29 +4,11 @@
 #include <assert.h>
 #include <string.h>
 
-/* Sk_buffs cost more than their bytes. How much is the running kernel's affair; roughly this. */
-static uint32_t charge(bool datagram, uint32_t size)
-{
-    (void)datagram;
-    return size + 768;
-}
-
-static const struct model_facts facts = {
-    .wait_checks_fd_first = true,
-    .last_waiter_first = true,
-    .counts_links_above = true,
-    .unix_oob = true,
-    .socket_buffer = 212992,
-    .pipe_pages = 16,
-    .executable_size = 1 << 17,
-    .charge = charge,
-};
-
 void ready_init(struct ready *ret_ready, const struct program *program)
 {
     world_init(&ret_ready->world, program);
     ret_ready->woken = 0;
-    model_init(&ret_ready->model, program, &facts);
+    model_init(&ret_ready->model, program, &model_facts_fixed);
 }
 
 static void copy_world(struct world *to, const struct world *from, unsigned nactors,

@@ -6,9 +6,10 @@
  * Beside the model stands the world, which names descriptors the way the generator chooses among
  * them. Both have the same files; `int file` here is always an index into the world's.
  *
- * The facts are those of one kernel, not of the running one: the same seed gives the same programs
- * everywhere. Where the running kernel does something else, a step is skipped by its blocked actor,
- * and nothing worse happens: nothing here is ever compared with a run.
+ * The facts are those of one kernel (model_facts_fixed), not of the running one: the same seed
+ * gives the same programs everywhere. Where the running kernel does something else, a step is
+ * skipped by its blocked actor, and nothing worse happens: nothing here is ever compared with a
+ * run.
  */
 #ifndef EPDIFF_GENERATE_READY_H
 #define EPDIFF_GENERATE_READY_H

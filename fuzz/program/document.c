@@ -1,6 +1,7 @@
 /* The text form of programs: the parser. */
 #include "fuzz/program/document.h"
 
+#include "fuzz/program/inject.h"
 #include "fuzz/program/parallel.h"
 
 #include <ctype.h>
@@ -9,6 +10,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    HEADER_INJECT = 1 << 30,
+};
 
 /* One line being read. `at` and `end` are offsets into it; columns are offsets from 1. */
 struct line {
@@ -22,7 +27,7 @@ struct parser {
     struct document *document;
     struct document_error *error;
     size_t comment_length;
-    unsigned headers_seen; /* bits by the index in parse_header */
+    unsigned headers_seen; /* bits by the index in parse_header, and HEADER_INJECT */
     unsigned blocks;       /* parallel blocks so far */
     unsigned block_line;   /* where the one that is open began, 0: none is */
 };
@@ -563,6 +568,22 @@ static int parse_word_header(struct parser *parser, struct line *line, const str
     return err ? err : take_rest(parser, line, room);
 }
 
+/* "inject: CALL FAULT@NUMBER, ...": checked here, for its words mean something. */
+static int parse_inject(struct parser *parser, struct line *line, const struct token *word)
+{
+    char *room = parser->document->inject;
+    char why[DOCUMENT_ERROR_MAX + 1];
+    struct line value = *line;
+    size_t at;
+
+    int err = parse_word_header(parser, line, word, room, HEADER_INJECT);
+    if (err || inject_check(room, &at, why, sizeof(why)) == 0)
+        return err;
+    (void)next_token(&value); /* the colon */
+    skip_blanks(&value);
+    return refuse(parser, line, value.at + at, "%s", why);
+}
+
 static int parse_header(struct parser *parser, struct line *line, const struct token *word,
                         bool *ret_is_header)
 {
@@ -583,6 +604,8 @@ static int parse_header(struct parser *parser, struct line *line, const struct t
                       shown(word), word->text);
     if (token_is(word, "expect"))
         return parse_expect(parser, line, word);
+    if (token_is(word, "inject"))
+        return parse_inject(parser, line, word);
     for (unsigned i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         if (token_is(word, headers[i].word))
             return parse_word_header(parser, line, word, headers[i].room, 1u << i);

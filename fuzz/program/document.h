@@ -27,6 +27,7 @@ struct document {
     char hazard[DOCUMENT_WORD_MAX + 1]; /* `hazard:` a code of docs/hazards.md, or empty */
     char origin[DOCUMENT_WORD_MAX + 1]; /* `origin:` where the program comes from, or empty */
     char requires[DOCUMENT_WORD_MAX + 1]; /* `requires:` what the machine must have, or empty */
+    char inject[DOCUMENT_WORD_MAX + 1];   /* `inject:` which calls of the subject fail, or empty */
     char comment[DOCUMENT_COMMENT_MAX +
                  1]; /* the '#' lines before the first step, without '#', newline after each */
     unsigned nexpects;

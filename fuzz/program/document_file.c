@@ -79,6 +79,8 @@ int document_write(const struct document *document, FILE *out)
         fprintf(out, "origin: %s\n", document->origin);
     if (document->requires[0])
         fprintf(out, "requires: %s\n", document->requires);
+    if (document->inject[0])
+        fprintf(out, "inject: %s\n", document->inject);
     for (unsigned i = 0; i < document->nexpects; i++)
         fprintf(out, "expect %s: %s\n", document->expects[i].subject, document->expects[i].verdict);
     fprintf(out, "\n");

@@ -1,8 +1,8 @@
 /*
  * The world of a program: which open file description each number of each process names, and which
- * descriptions each epoll instance has registered. It is driven step by step with outcomes, either
- * those of a recorded run (the oracle) or those that world_predict foresees (the generator). It
- * knows nothing of readiness.
+ * descriptions each epoll instance has registered. It is driven step by step with outcomes: those
+ * of a recorded run, or those that the model (oracle/model) computes. It knows none of the kernel's
+ * rules about what a call comes to, only what it leaves behind.
  */
 #ifndef EPDIFF_PROGRAM_WORLD_H
 #define EPDIFF_PROGRAM_WORLD_H
@@ -28,13 +28,12 @@ struct world_outcome {
 /* An open file description. */
 struct world_file {
     enum file_kind kind;
-    int born;        /* step that opened it */
-    int out;         /* which out of that step */
-    int peer;        /* the other end of a pipe or connection, or WORLD_FILE_NONE */
-    int refs;        /* numbers of all processes that name it, and messages that hold it */
-    int queued_on;   /* the listening socket that has yet to accept this one, or WORLD_FILE_NONE */
-    unsigned unread; /* bytes (or messages) that this socket has sent and its peer has not read */
-    bool nonblock;
+    int born;         /* step that opened it */
+    int out;          /* which out of that step */
+    int peer;         /* the other end of a pipe or connection, or WORLD_FILE_NONE */
+    int refs;         /* numbers of all processes that name it, and messages that hold it */
+    int queued_on;    /* the listening socket that has yet to accept this one, or WORLD_FILE_NONE */
+    unsigned unread;  /* bytes (or messages) that this socket has sent and its peer has not read */
     bool unix_socket; /* of family AF_UNIX */
     bool messages;    /* a socket that keeps messages apart */
 };
@@ -67,9 +66,6 @@ struct world_handler {
 struct world_process {
     bool alive;
     struct world_handler handler;
-    int limit; /* RLIMIT_NOFILE, as far as the program knows */
-    /* A bit a number: opendir gave it, closedir can take it. */
-    uint8_t streams[PROGRAM_FD_LIMIT / 8];
 };
 
 /* A table of descriptors. The threads of a process share one until a thread unshares it. */
@@ -117,12 +113,6 @@ bool world_cloexec(const struct world *world, unsigned actor, int number);
 
 /* Index of the live item (instance, number, file), or -1. */
 int world_find_item(const struct world *world, int instance, int number, int file);
-
-/*
- * What the kernel will answer as far as descriptors decide it: numbers by the lowest-free rule,
- * EBADF, EPERM, EEXIST, ENOENT, EINVAL. Results that depend on readiness come out as 0.
- */
-void world_predict(const struct world *world, unsigned step, struct world_outcome *ret_outcome);
 
 /* Applies a step with its outcome. A step by a dead actor changes nothing. */
 void world_apply(struct world *world, unsigned step, const struct world_outcome *outcome);

@@ -25,53 +25,11 @@ static int oldest_queued(const struct world *world, int listener)
     return WORLD_FILE_NONE;
 }
 
-int world_connect_error(const struct world *world, const struct step *step)
-{
-    int file = world_file_of_arg(world, step, 0);
-
-    if (file == WORLD_FILE_NONE)
-        return EBADF;
-    if (!is_socket(world, file))
-        return ENOTSOCK;
-    return world->files[file].kind == FILE_LISTENER ? 0 : EINVAL;
-}
-
-int world_accept_error(const struct world *world, const struct step *step)
-{
-    int file = world_file_of_arg(world, step, 0);
-
-    assert(file != WORLD_FILE_NONE);
-    if (!is_socket(world, file))
-        return ENOTSOCK;
-    if (world->files[file].kind != FILE_LISTENER)
-        return world->files[file].messages ? EOPNOTSUPP : EINVAL;
-    return oldest_queued(world, file) == WORLD_FILE_NONE && world->files[file].nonblock ? EAGAIN
-                                                                                        : 0;
-}
-
 /* The socket that a step acts on, or WORLD_FILE_NONE if it names none. */
 static int socket_of(const struct world *world, const struct step *step)
 {
     int file = world_file_of_arg(world, step, 0);
     return file != WORLD_FILE_NONE && is_socket(world, file) ? file : WORLD_FILE_NONE;
-}
-
-struct world_outcome world_predict_send_fd(const struct world *world, const struct step *step)
-{
-    int over = world_file_of_arg(world, step, 0);
-    int file = world_file_of_arg(world, step, 1);
-
-    if (file != WORLD_FILE_NONE && world->files[file].unix_socket)
-        return world_fail(EINVAL);
-    if (over == WORLD_FILE_NONE)
-        return world_fail(EBADF);
-    if (!is_socket(world, over))
-        return world_fail(ENOTSOCK);
-    if (world->files[over].unix_socket && file == WORLD_FILE_NONE)
-        return world_fail(EBADF);
-    if (world->files[over].kind == FILE_LISTENER)
-        return world_fail(world->files[over].unix_socket ? ENOTCONN : EPIPE);
-    return (struct world_outcome){.ret = 1, .fds = {-1, -1}};
 }
 
 /* The flight whose byte is the next to be read from `to`, or NULL. */
@@ -84,30 +42,6 @@ static struct world_flight *next_flight(struct world *world, int to)
             return flight;
     }
     return NULL;
-}
-
-struct world_outcome world_predict_recv_fd(const struct world *world, const struct step *step)
-{
-    int file = world_file_of_arg(world, step, 0);
-
-    if (file == WORLD_FILE_NONE)
-        return world_fail(EBADF);
-    if (!is_socket(world, file))
-        return world_fail(ENOTSOCK);
-    if (world->files[file].kind == FILE_LISTENER)
-        return world_fail(world->files[file].unix_socket ? EINVAL : ENOTCONN);
-    /* Only looks. */
-    if (next_flight((struct world *)world, file)) {
-        int number = world_lowest_free(world, step->actor, 0);
-        return number < 0 ? world_fail(EMFILE)
-                          : (struct world_outcome){.ret = number, .fds = {number, -1}};
-    }
-    int peer = world->files[file].peer;
-    if (peer != WORLD_FILE_NONE && world->files[peer].unread > 0)
-        return world_fail(ENOMSG);
-    if (peer != WORLD_FILE_NONE && world->files[peer].refs == 0 && !world->files[file].messages)
-        return world_fail(ENODATA);
-    return world_fail(EAGAIN);
 }
 
 void world_opened_socket(struct world *world, const struct step *step, int file)

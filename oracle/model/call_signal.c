@@ -116,8 +116,9 @@ static void interrupt(struct model *model, unsigned index)
     bool stays =
         op_table[model->program->steps[step].op].effect == EFFECT_JOIN || MISTAKE(EINTR_RESTARTS);
 
-    /* poll and select look once more before they look for signals (rule 26). */
-    if (actor->sleep == SLEEP_POLL && !stays) {
+    /* The waits, poll and select look once more before they look for signals (rule 26). What they
+     * find can have come with the signal: it wakes whoever watches a signalfd. */
+    if ((actor->sleep == SLEEP_POLL || actor->sleep == SLEEP_WAIT) && !stays) {
         actor->held = true;
         if (model_resume(model, index))
             return;

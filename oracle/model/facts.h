@@ -1,6 +1,6 @@
 /*
- * Facts about the running kernel that kernels differ in, found out by trying when the tool starts.
- * Nothing here is guessed from a version number.
+ * Facts that kernels differ in. Those of the running one are found out by trying when the tool
+ * starts; nothing here is guessed from a version number.
  */
 #ifndef EPDIFF_ORACLE_MODEL_FACTS_H
 #define EPDIFF_ORACLE_MODEL_FACTS_H
@@ -26,6 +26,9 @@ struct model_facts {
                        uint32_t size); /* model_facts_charge, unless another kernel is meant */
     uint64_t executable_size;          /* of the file behind PATH_EXE, bytes */
 };
+
+/* Those of one kernel, whichever runs: for who must come to the same everywhere. */
+extern const struct model_facts model_facts_fixed;
 
 /*
  * Tries everything out, in a few system calls on descriptors of its own. `executable` is the file

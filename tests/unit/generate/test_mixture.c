@@ -26,7 +26,7 @@ static struct {
     unsigned ops[OPS];
 } counted;
 
-/* Carries a program out on the sketch. True if a call of it fails. */
+/* Carries a program out on the model. True if a call of it fails. */
 static bool some_call_fails(const struct program *program)
 {
     static struct ready ready;
@@ -204,6 +204,34 @@ static void test_measure_follows_descriptors(void **state)
     assert_true(mix.processes);
 }
 
+/* An instance that nobody adds, for whoever would is asleep, is not nested. */
+static void test_measure_skips_a_sleepers_steps(void **state)
+{
+    static struct program program;
+    struct generate_mix mix;
+
+    (void)state;
+    program_init(&program);
+    (void)program_append(&program, OP_EPOLL_CREATE1, 0);
+    (void)program_append(&program, OP_EPOLL_CREATE1, 0);
+    struct step *wait = program_append(&program, OP_EPOLL_WAIT, 0);
+    wait->tags[0] = TAG_SLOT;
+    wait->args[0] = 0;
+    wait->args[1] = 8;
+    wait->args[2] = -1;
+    struct step *add = program_append(&program, OP_EPOLL_CTL, 0);
+    add->tags[0] = add->tags[2] = TAG_SLOT;
+    add->args[0] = 0;
+    add->args[1] = EPOLL_CTL_ADD;
+    add->args[2] = 1;
+    add->args[3] = EPOLLIN;
+    generate_measure(&program, &mix);
+    assert_false(mix.nested);
+    wait->args[2] = 0;
+    generate_measure(&program, &mix);
+    assert_true(mix.nested);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_every_idiom_occurs),
         cmocka_unit_test(test_every_operation_occurs),
         cmocka_unit_test(test_measure_follows_descriptors),
+        cmocka_unit_test(test_measure_skips_a_sleepers_steps),
     };
 
     return cmocka_run_group_tests(tests, count_programs, NULL);

@@ -121,7 +121,7 @@ static void test_short_timeouts_stand_alone(void **state)
     assert_true(found > 0);
 }
 
-/* Steps are handed to actors that can do them, as far as the sketch of the kernel can tell. */
+/* Steps are handed to actors that can do them, as far as the model can tell. */
 static void test_actors_that_ended_or_sleep_get_no_steps(void **state)
 {
     static struct program program;

@@ -1,5 +1,7 @@
 #include "scene.h"
 
+#include "oracle/model/state.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,50 +16,82 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-static void predict_process(struct trace *trace, unsigned k)
+/* What the model says of step k. What a wait or a poll finds is left to the test: nothing yet. */
+static void write_step(struct trace *trace, unsigned k, const struct model_report *report)
 {
-    const struct program *program = trace->program;
-    const struct step *step = &program->steps[k];
-    unsigned process = program->actors[step->actor].process;
-    if (op_table[step->op].effect == EFFECT_FORK)
-        trace->processes[step->outs[0]].state = PROCESS_ALIVE;
-    if (op_table[step->op].effect == EFFECT_EXIT) {
-        trace->processes[process].state = PROCESS_EXITED;
-        trace->processes[process].status = (int)step->args[0];
-        trace->processes[process].ended_at = (int16_t)k;
+    enum op_effect effect = op_table[trace->program->steps[k].op].effect;
+    bool looks = effect == EFFECT_WAIT || effect == EFFECT_POLL;
+    struct trace_step *done = &trace->steps[k];
+
+    done->state = report->fate == MODEL_DIED      ? STEP_DIED
+                  : report->fate == MODEL_SKIPPED ? STEP_SKIPPED
+                                                  : STEP_DONE;
+    done->completed_at = done->state == STEP_DONE ? (int16_t)k : TRACE_NEVER;
+    for (unsigned i = 0; i < report->nreturns; i++) {
+        const struct model_return *back = &report->returns[i];
+        assert(back->step == k); /* nobody sleeps */
+        done->ret = looks && back->ret > 0 ? 0 : back->ret;
+        done->err = back->err;
+        memcpy(done->fds, back->fds, sizeof(done->fds));
+    }
+    for (unsigned i = 0; i < report->nhandled; i++) {
+        struct trace_step *sent = &trace->steps[report->handled[i].step];
+        sent->handled_at = (int16_t)k;
+        sent->handler_ret = report->handled[i].ret;
+        sent->handler_err = report->handled[i].err;
+    }
+    for (unsigned i = 0; i < trace->program->nactors; i++) {
+        if (report->cancelled & UINT32_C(1) << i)
+            trace->cancelled_at[i] = (int16_t)k;
     }
 }
 
-static void predict_trace(struct trace *trace)
+static void write_processes(struct trace *trace, const struct model *model)
 {
-    struct world *world = malloc(sizeof(*world));
-    assert(world != NULL);
-    world_init(world, trace->program);
-    trace->processes[0].state = PROCESS_ALIVE;
+    for (unsigned i = 0; i < trace->program->nactors; i++) {
+        const struct model_process *process = &model->processes[i];
+        if (!process->born)
+            continue;
+        trace->processes[i].state = process->alive      ? PROCESS_ALIVE
+                                    : process->signaled ? PROCESS_SIGNALED
+                                                        : PROCESS_EXITED;
+        trace->processes[i].status = process->alive ? 0 : process->status;
+        trace->processes[i].ended_at = process->ended_at;
+    }
+}
+
+/* Carries the program out on the model. A call that would sleep, or that the model knows nothing
+ * about, returns 0 and does nothing: what it did is for the test to say. */
+static void carry_out(struct trace *trace)
+{
+    struct model *model = model_new();
+    struct model *before = model_new();
+    assert(model != NULL && before != NULL);
+    model_init(model, trace->program, &model_facts_fixed);
     for (unsigned k = 0; k < trace->nsteps; k++) {
-        struct trace_step *done = &trace->steps[k];
-        enum op_effect effect = op_table[trace->program->steps[k].op].effect;
-        bool ends = effect == EFFECT_EXIT || effect == EFFECT_THREAD_EXIT;
-        struct world_outcome outcome;
-        world_predict(world, k, &outcome);
-        done->state = ends ? STEP_DIED : STEP_DONE;
-        done->completed_at = ends ? TRACE_NEVER : (int16_t)k;
-        done->ret = outcome.ret;
-        done->err = outcome.err;
-        memcpy(done->fds, outcome.fds, sizeof(done->fds));
-        predict_process(trace, k);
-        world_apply(world, k, &outcome);
+        struct model_tape tape;
+        struct model_report report;
+        model_tape_init(&tape);
+        model_copy(before, model);
+        model_step(model, k, &tape, &report);
+        if (report.fate == MODEL_ASLEEP || report.beyond != NULL) {
+            model_copy(model, before);
+            report = (struct model_report){.fate = MODEL_RETURNED};
+        }
+        write_step(trace, k, &report);
     }
-    free(world);
+    write_processes(trace, model);
+    model_free(before);
+    model_free(model);
 }
 
-static void predict_traces(struct scene *scene)
+static void make_traces(struct scene *scene)
 {
     for (int side = 0; side < 2; side++) {
         scene->traces[side] = trace_new();
         assert(scene->traces[side] != NULL);
         trace_reset(scene->traces[side], &scene->document.program);
-        predict_trace(scene->traces[side]);
+        carry_out(scene->traces[side]);
     }
 }
 
@@ -68,7 +102,7 @@ struct scene *scene_new(const char *text)
     struct document_error error;
     if (document_parse(text, strlen(text), "scene", &scene->document, &error) != 0)
         fail_msg("line %u column %u: %s", error.line, error.column, error.what);
-    predict_traces(scene);
+    make_traces(scene);
     return scene;
 }
 
@@ -77,7 +111,7 @@ struct scene *scene_of_program(const struct program *program)
     struct scene *scene = calloc(1, sizeof(*scene));
     assert(scene != NULL);
     document_init(&scene->document, "scene", program);
-    predict_traces(scene);
+    make_traces(scene);
     return scene;
 }
 

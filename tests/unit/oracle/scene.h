@@ -2,10 +2,11 @@
  * A scene: one program and the two traces of it that a test sets up. Steps are given by their
  * numbers, from 1.
  *
- * Every step starts out as what the kernel answers to it (world_predict), on both sides. A test
- * then says what the subject did otherwise: which operations it deferred and when it carried them
- * out, and what its calls returned. Evidence is what a kernel would list: the scene carries the
- * operations out on a small model of interest lists.
+ * Every step starts out as what the model (oracle/model) answers to it, on both sides, but for
+ * waits and polls: those find nothing until a test says what. A test then says what the subject did
+ * otherwise: which operations it deferred and when it carried them out, and what its calls
+ * returned. Evidence is what a kernel would list, deferred operations and all: the scene carries
+ * the operations out on a small model of interest lists.
  */
 #ifndef EPDIFF_TESTS_SCENE_H
 #define EPDIFF_TESTS_SCENE_H
@@ -43,7 +44,7 @@ struct scene {
     unsigned nwitnessed[2];
 };
 
-/* Parses the program, which must be sound, and predicts both traces. */
+/* Parses the program, which must be sound, and carries it out for both traces. */
 struct scene *scene_new(const char *text);
 struct scene *scene_of_program(const struct program *program);
 void scene_free(struct scene *scene);

@@ -237,6 +237,7 @@ static void test_skipped_exit_ends_nothing(void **state)
     scene_wakes(scene, ON_NATIVE, 4, 8);
     scene_sleeps(scene, ON_SUBJECT, 4);
     scene_skips(scene, ON_BOTH, 5);
+    scene_returns(scene, ON_BOTH, 8, 1, 0);
     for (int side = 0; side < 2; side++) {
         scene->traces[side]->processes[1].state = PROCESS_ALIVE;
         scene->traces[side]->processes[1].ended_at = TRACE_NEVER;

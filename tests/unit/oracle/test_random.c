@@ -75,8 +75,9 @@ static bool change_step(struct scene *scene, unsigned k)
 static void defer_some(struct scene *scene, unsigned until)
 {
     for (unsigned k = 0; k < until && scene->nruns < SCENE_RUNS_MAX; k++) {
-        if (scene->document.program.steps[k].op != OP_EPOLL_CTL ||
-            scene->traces[0]->steps[k].ret != 0 || random_below(2))
+        const struct trace_step *native = &scene->traces[0]->steps[k];
+        if (scene->document.program.steps[k].op != OP_EPOLL_CTL || native->state != STEP_DONE ||
+            native->ret != 0 || random_below(2))
             continue;
         unsigned at = step_number(k) + random_below(6);
         scene_defers(scene, step_number(k), at > scene->document.program.nsteps ? LATER : (int)at);

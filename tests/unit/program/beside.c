@@ -1,12 +1,10 @@
-/* The world beside the kernel: predictions, interest lists and open numbers after every step. */
+/* The world beside the kernel: interest lists, open numbers and close-on-exec flags. */
 #include "tests/unit/program/beside.h"
 
 #include "tests/unit/program/kernel.h"
 #include "tests/unit/program/support.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 static int compare_items(const void *left, const void *right)
@@ -84,7 +82,7 @@ static void assert_interest_lists(struct kernel *kernel, const struct world *wor
     }
 }
 
-static void assert_open_numbers(struct kernel *kernel, const struct world *world)
+static void assert_open_numbers(struct kernel *kernel, const struct world *world, unsigned step)
 {
     bool open_numbers[PROGRAM_FD_LIMIT];
 
@@ -95,57 +93,23 @@ static void assert_open_numbers(struct kernel *kernel, const struct world *world
         for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
             bool ours = world_file_of(world, process, number) != WORLD_FILE_NONE;
             if (open_numbers[number] != ours)
-                fail_program(world->program, world->program->nsteps - 1u,
-                             "fd %d is %s in process %u, not so in the world", number,
-                             ours ? "closed" : "open", process);
-            if (ours &&
-                kernel_cloexec(kernel, process, number) != world_cloexec(world, process, number))
-                fail_program(world->program, world->program->nsteps - 1u,
-                             "fd %d of process %u: the world is wrong about its close-on-exec flag",
-                             number, process);
+                fail_program(world->program, step, "fd %d is %s in process %u, not so in the world",
+                             number, ours ? "closed" : "open", process);
         }
     }
 }
 
-/* A message that finds nobody, and a look for one that is not there. */
-static bool depends_on_readiness(const struct world_outcome *outcome)
+static void assert_cloexec(struct kernel *kernel, const struct world *world, unsigned step)
 {
-    return outcome->ret < 0 &&
-           (outcome->err == EAGAIN || outcome->err == EPIPE || outcome->err == ECONNRESET ||
-            outcome->err == ECONNREFUSED || outcome->err == ENODATA || outcome->err == ENOMSG ||
-            outcome->err == ENOTCONN);
-}
-
-/* Where the answer is the machine's and not the program's. */
-static bool is_excused(const struct step *step, const struct world_outcome *predicted,
-                       const struct world_outcome *real)
-{
-    if (step->op == OP_EPOLL_CTL && predicted->err == ELOOP && !kernel_counts_links_above())
-        return true;
-    /* What a read or a write comes to is no matter of the world. */
-    if (op_table[step->op].effect == EFFECT_IO)
-        return true;
-    if (op_table[step->op].effect == EFFECT_SEND_FD || op_table[step->op].effect == EFFECT_RECV_FD)
-        return depends_on_readiness(real) &&
-               (predicted->ret >= 0 || depends_on_readiness(predicted)) &&
-               (step->op == OP_SEND_FD || predicted->ret < 0);
-    /* Whoever may not write the program's file is told that first. */
-    return step->op == OP_OPEN && predicted->err == ETXTBSY && real->err == EACCES;
-}
-
-static void assert_outcome(const struct program *program, unsigned index,
-                           const struct world_outcome *predicted, const struct world_outcome *real)
-{
-    if (is_excused(&program->steps[index], predicted, real))
-        return;
-    if (predicted->ret != real->ret || (real->ret < 0 && predicted->err != real->err))
-        fail_program(program, index, "the kernel says %ld, %s; the world says %ld, %s",
-                     (long)real->ret, strerror(real->err), (long)predicted->ret,
-                     strerror(predicted->err));
-    for (unsigned i = 0; i < PROGRAM_OUTS_MAX && real->ret >= 0; i++) {
-        if (predicted->fds[i] != real->fds[i])
-            fail_program(program, index, "result %u is fd %d, the world says %d", i, real->fds[i],
-                         predicted->fds[i]);
+    for (unsigned process = 0; process < world->program->nactors; process++) {
+        for (int number = 0; number < PROGRAM_FD_LIMIT; number++) {
+            if (world->processes[process].alive &&
+                world_file_of(world, process, number) != WORLD_FILE_NONE &&
+                kernel_cloexec(kernel, process, number) != world_cloexec(world, process, number))
+                fail_program(world->program, step,
+                             "fd %d of process %u: the world is wrong about its close-on-exec flag",
+                             number, process);
+        }
     }
 }
 
@@ -156,15 +120,13 @@ void run_beside_kernel(const struct program *program, beside_step_fn *after_step
 
     world_init(&world, program);
     for (unsigned i = 0; i < program->nsteps; i++) {
-        struct world_outcome predicted;
-        struct world_outcome real;
-        world_predict(&world, i, &predicted);
-        kernel_step(kernel, i, &real);
-        assert_outcome(program, i, &predicted, &real);
-        world_apply(&world, i, &real);
+        struct world_outcome outcome;
+        kernel_step(kernel, i, &outcome);
+        world_apply(&world, i, &outcome);
+        assert_open_numbers(kernel, &world, i);
         assert_interest_lists(kernel, &world, i);
-        after_step(&world, i, &real, context);
+        after_step(&world, i, &outcome, context);
     }
-    assert_open_numbers(kernel, &world);
+    assert_cloexec(kernel, &world, program->nsteps - 1u);
     kernel_stop(kernel);
 }

@@ -259,20 +259,6 @@ static int run_open(const struct kernel *kernel, const struct step *step, int fd
     }
 }
 
-/* Never blocks: whatever the step says, there is no time to wait. */
-static int run_wait(const struct kernel *kernel, const struct step *step)
-{
-    static struct epoll_event events[PROGRAM_EVENTS_MAX];
-    const struct timespec bad = {.tv_nsec = 2000000000};
-    int instance = number_of(kernel, step, 0);
-
-    if (step->op == OP_EPOLL_PWAIT2 && step->args[2] < TIMESPEC_NULL)
-        return epoll_pwait2(instance, events, (int)step->args[1],
-                            step->args[2] == TIMESPEC_BADTS ? &bad : (const struct timespec *)16,
-                            NULL);
-    return epoll_wait(instance, events, (int)step->args[1], 0);
-}
-
 static int run_setrlimit(const struct step *step)
 {
     const struct rlimit limit = {(rlim_t)step->args[1], PROGRAM_FD_LIMIT};
@@ -320,8 +306,6 @@ static void run_step(struct kernel *kernel, const struct step *step)
         ret = outcome.fds[0] = run_dup(kernel, step);
     else if (op->effect == EFFECT_OPEN)
         ret = run_open(kernel, step, outcome.fds);
-    else if (op->effect == EFFECT_WAIT)
-        ret = run_wait(kernel, step);
     else
         ret = run_other(kernel, step, outcome.fds);
     outcome.ret = ret;

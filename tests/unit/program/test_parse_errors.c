@@ -270,6 +270,47 @@ static void headers(void **state)
     ASSERT_REFUSED(refusals);
 }
 
+#define CALLS "io_uring_enter, io_uring_setup, epoll_ctl"
+
+static void faults(void **state)
+{
+    static const struct refusal refusals[] = {
+        {"inject:\n" GOOD, 1, 8, "the header is empty, expected a value"},
+        {"inject: close EINTR@1\n" GOOD, 1, 9,
+         "'close' is no call that can fail, expected one of " CALLS},
+        {"  inject:  io_uring_enter  EFUN@1\n" GOOD, 1, 28,
+         "'EFUN' is no fault of io_uring_enter, expected one of EINTR, LATE_EINTR, SHORT, "
+         "OVERFLOW, "
+         "SECCOMP, EAGAIN, EBUSY, ENOMEM, ENODEV, EPERM, ENOSYS"},
+        {"inject: epoll_ctl EINTR@1\n" GOOD, 1, 19,
+         "'EINTR' is no fault of epoll_ctl, expected one of ENOMEM, ENOSPC"},
+        {"inject: io_uring_enter EINTR\n" GOOD, 1, 29,
+         "expected '@' and the number of the call behind the fault"},
+        {"inject: io_uring_enter EINTR@0\n" GOOD, 1, 30,
+         "'0' is no number of a call, expected 1 to 999"},
+        {"inject: io_uring_enter EINTR@1000\n" GOOD, 1, 30,
+         "'1000' is no number of a call, expected 1 to 999"},
+        {"inject: io_uring_enter EINTR@2x\n" GOOD, 1, 30,
+         "'2x' is no number of a call, expected 1 to 999"},
+        {"inject: io_uring_enter EINTR@99999999999999999999\n" GOOD, 1, 30,
+         "'99999999999999999999' is no number of a call, expected 1 to 999"},
+        {"inject: io_uring_enter EINTR@1 EBUSY@2\n" GOOD, 1, 32,
+         "unexpected 'E', expected ',' or the end of the line"},
+        {"inject: io_uring_enter EINTR@1,\n" GOOD, 1, 32,
+         "'' is no call that can fail, expected one of " CALLS},
+        {"inject: epoll_ctl ENOMEM@1\ninject: epoll_ctl ENOMEM@2\n" GOOD, 2, 1,
+         "a second header 'inject', expected one"},
+        {GOOD "inject: epoll_ctl ENOMEM@1", 4, 1,
+         "the header 'inject' stands behind the first step, expected it before"},
+        {"inject: epoll_ctl ENOMEM@1,epoll_ctl ENOMEM@2,epoll_ctl ENOMEM@3,epoll_ctl "
+         "ENOMEM@4,epoll_ctl ENOMEM@5,epoll_ctl ENOMEM@6,epoll_ctl ENOMEM@7,epoll_ctl E@8\n" GOOD,
+         1, 152, "'E' is no fault of epoll_ctl, expected one of ENOMEM, ENOSPC"},
+    };
+
+    (void)state;
+    ASSERT_REFUSED(refusals);
+}
+
 static void texts_that_are_no_programs(void **state)
 {
     static const struct refusal refusals[] = {
@@ -387,6 +428,7 @@ int main(void)
         cmocka_unit_test(names_that_cannot_be_bound),
         cmocka_unit_test(values_out_of_range),
         cmocka_unit_test(headers),
+        cmocka_unit_test(faults),
         cmocka_unit_test(texts_that_are_no_programs),
         cmocka_unit_test(limits_are_reached_and_never_passed),
         cmocka_unit_test(too_long_headers),

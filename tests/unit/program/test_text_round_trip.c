@@ -22,6 +22,7 @@ static const char whole[] =
     "hazard: B2\n"
     "origin: seed 000, \"Closing\"\n"
     "requires: io_uring\n"
+    "inject: io_uring_enter EINTR@2,  epoll_ctl ENOMEM@1\n"
     "expect shim:naive: fd-reuse B2\n"
     "expect preload:/lib/x.so: equal\n"
     "\n"
@@ -43,6 +44,7 @@ static void assert_documents_equal(const struct document *a, const struct docume
     assert_string_equal(a->hazard, b->hazard);
     assert_string_equal(a->origin, b->origin);
     assert_string_equal(a->requires, b->requires);
+    assert_string_equal(a->inject, b->inject);
     assert_string_equal(a->comment, b->comment);
     assert_int_equal(a->nexpects, b->nexpects);
     for (unsigned i = 0; i < a->nexpects; i++) {
@@ -74,10 +76,11 @@ static void every_header_is_kept(void **state)
     assert_string_equal(document.hazard, "B2");
     assert_string_equal(document.origin, "seed 000, \"Closing\"");
     assert_string_equal(document.requires, "io_uring");
+    assert_string_equal(document.inject, "io_uring_enter EINTR@2,  epoll_ctl ENOMEM@1");
     assert_int_equal(document.nexpects, 2);
     assert_string_equal(document.expects[0].subject, "shim:naive");
     assert_string_equal(document.expects[0].verdict, "fd-reuse B2");
-    assert_int_equal(document.expects[0].line, 8);
+    assert_int_equal(document.expects[0].line, 9);
     assert_string_equal(document.expects[1].subject, "preload:/lib/x.so");
     assert_string_equal(document.expects[1].verdict, "equal");
     assert_string_equal(document.comment,
@@ -99,7 +102,7 @@ static void every_step_means_what_it_says(void **state)
     assert_int_equal(add->args[1], EPOLL_CTL_ADD);
     assert_int_equal(add->args[2], 1);
     assert_true(add->args[3] == (int64_t)(EPOLLIN | (1u << 31)));
-    assert_int_equal(add->line, 13);
+    assert_int_equal(add->line, 14);
     assert_int_equal(program.steps[3].tags[2], TAG_INT);
     assert_int_equal(program.steps[3].args[2], -1);
     assert_int_equal(program.steps[3].args[3], EVENT_BADPTR);

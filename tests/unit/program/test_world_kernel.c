@@ -1,7 +1,8 @@
 /*
- * The world must never say something about descriptors that the kernel does not do: not a number,
- * not an errno, not an entry of an interest list. The kernel is right, always. Random programs of
- * descriptor operations run for real, step by step beside the world.
+ * The world, told what the kernel answered, must never say something about descriptors that the
+ * kernel does not do: not a number, not a close-on-exec flag, not an entry of an interest list. The
+ * kernel is right, always. Random programs of descriptor operations run for real, step by step
+ * beside the world.
  */
 #include "tests/unit/program/beside.h"
 #include "tests/unit/program/kernel.h"

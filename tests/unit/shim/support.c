@@ -38,7 +38,7 @@ int by_policy(int native, int naive, int hash, int tls)
     const char *policy = getenv("EPBATCH_POLICY");
 
     CHECK_EQUAL(shim_loaded(), policy != NULL);
-    if (policy == NULL) {
+    if (policy == NULL || strcmp(policy, "transparent") == 0) {
         return native;
     }
     if (strcmp(policy, "naive") == 0) {
@@ -49,6 +49,14 @@ int by_policy(int native, int naive, int hash, int tls)
     }
     CHECK(strcmp(policy, "tls") == 0);
     return tls;
+}
+
+bool is_transparent(void)
+{
+    const char *policy = getenv("EPBATCH_POLICY");
+
+    CHECK_EQUAL(shim_loaded(), policy != NULL);
+    return policy != NULL && strcmp(policy, "transparent") == 0;
 }
 
 void close_unseen(int fd)

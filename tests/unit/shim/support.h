@@ -10,9 +10,13 @@
 
 /*
  * Picks what this run must see. Ends the process if EPBATCH_POLICY and the library that epoll_ctl
- * really comes from do not agree: a test that runs without the shim would prove nothing.
+ * really comes from do not agree: a test that runs without the shim would prove nothing. Under
+ * `transparent` a program must see what it sees natively.
  */
 int by_policy(int native, int naive, int hash, int tls);
+
+/* For what `transparent` is allowed to change: what the kernel knows at a time when nobody asks. */
+bool is_transparent(void);
 
 /*
  * Whether the kernel's interest list of epfd holds the number fd, and with which data and events.

@@ -10,8 +10,20 @@
 
 /* Written down here once more, so that a new hook is a decision and not an accident. */
 static const char *const intended[] = {
-    "close",       "epbatch_flush", "epoll_create", "epoll_create1", "epoll_ctl",
-    "epoll_pwait", "epoll_pwait2",  "epoll_wait",   "fork",
+    "_Exit",         "_Fork",          "__poll_chk",     "__ppoll_chk",   "__sysv_signal",
+    "_exit",         "accept",         "accept4",        "bsd_signal",    "clone",
+    "close",         "close_range",    "closedir",       "closefrom",     "connect",
+    "dup",           "dup2",           "dup3",           "epbatch_flush", "epoll_create",
+    "epoll_create1", "epoll_ctl",      "epoll_pwait",    "epoll_pwait2",  "epoll_wait",
+    "eventfd",       "execl",          "execle",         "execlp",        "execv",
+    "execve",        "execveat",       "execvp",         "execvpe",       "fclose",
+    "fcntl",         "fcntl64",        "fexecve",        "fork",          "freopen",
+    "freopen64",     "pclose",         "pipe",           "pipe2",         "poll",
+    "popen",         "posix_spawn",    "posix_spawnp",   "ppoll",         "prctl",
+    "pselect",       "pthread_create", "quick_exit",     "select",        "sendmmsg",
+    "sendmsg",       "setsockopt",     "sigaction",      "siginterrupt",  "signal",
+    "sigset",        "socket",         "socketpair",     "ssignal",       "syscall",
+    "system",        "sysv_signal",    "timerfd_create", "unshare",       "vfork",
 };
 
 #define INTENDED (sizeof(intended) / sizeof(*intended))

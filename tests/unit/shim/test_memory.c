@@ -100,6 +100,8 @@ static void test_append_leaves_the_list_as_it_was(void **state)
     pending_release(&list);
 }
 
+static void *no_token;
+
 /* Fills the list of a policy to the brim, then adds one more without memory. */
 static void check_overflow(const struct policy *policy, int epfd, int answer)
 {
@@ -117,7 +119,7 @@ static void check_overflow(const struct policy *policy, int epfd, int answer)
     assert_call(PENDING_CAPACITY_FIRST, epfd, EPOLL_CTL_ADD, 200);
     assert_int_equal(fake_calls[PENDING_CAPACITY_FIRST].event.data.fd, 200);
     /* Nothing is left for the wait. */
-    assert_int_equal(policy->before_wait(epfd), 0);
+    assert_int_equal(policy->before_wait(epfd, false, &no_token), 0);
     assert_int_equal(fake_calls_made, PENDING_CAPACITY_FIRST + 1);
 }
 
@@ -154,7 +156,7 @@ static void check_no_entry(const struct policy *policy, int epfd, int allocation
     assert_int_equal(add(policy, epfd, 6), -EEXIST);
     assert_int_equal(fake_calls_made, 2);
     assert_call(0, epfd, EPOLL_CTL_ADD, 6);
-    assert_int_equal(policy->before_wait(epfd), 0);
+    assert_int_equal(policy->before_wait(epfd, false, &no_token), 0);
     assert_int_equal(fake_calls_made, 2);
 }
 

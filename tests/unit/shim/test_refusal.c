@@ -1,14 +1,20 @@
 /*
  * An unset, empty or unknown EPBATCH_POLICY or EPBATCH_BACKEND must not let the program run, not
  * even one instruction of main: status 125 and one line on stderr that names the value and the
- * accepted ones.
+ * accepted ones, or why this machine cannot have it.
  */
 #include "tests/unit/shim/cmocka_all.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,10 +23,28 @@
 
 static char self[4096];
 
+/* Whether the program to be run finds itself without io_uring. */
+static bool without_io_uring;
+
 struct outcome {
     int status;
     char text[2048];
 };
+
+static int forbid_io_uring(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+               ? -1
+               : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
 
 /* Runs this program again, under the library, with that environment; NULL leaves a name unset. */
 static struct outcome run(const char *policy, const char *backend)
@@ -35,8 +59,8 @@ static struct outcome run(const char *policy, const char *backend)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        if (dup2(ends[1], STDERR_FILENO) < 0 || dup2(ends[1], STDOUT_FILENO) < 0 ||
-            setenv("LD_PRELOAD", EPBATCH_LIBRARY, 1) != 0 ||
+        if ((without_io_uring && forbid_io_uring() != 0) || dup2(ends[1], STDERR_FILENO) < 0 ||
+            dup2(ends[1], STDOUT_FILENO) < 0 || setenv("LD_PRELOAD", EPBATCH_LIBRARY, 1) != 0 ||
             (policy == NULL ? unsetenv("EPBATCH_POLICY") : setenv("EPBATCH_POLICY", policy, 1)) !=
                 0 ||
             (backend == NULL ? unsetenv("EPBATCH_BACKEND")
@@ -77,17 +101,18 @@ static void check_runs(const char *policy, const char *backend)
 static void test_policy(void **state)
 {
     (void)state;
-    check_refused(NULL, NULL,
-                  "libepbatch: EPBATCH_POLICY is not set; it must be one of: naive hash tls\n");
+    check_refused(
+        NULL, NULL,
+        "libepbatch: EPBATCH_POLICY is not set; it must be one of: naive hash tls transparent\n");
     check_refused("", NULL,
                   "libepbatch: EPBATCH_POLICY is \"\", which is unknown; it must be one of: "
-                  "naive hash tls\n");
+                  "naive hash tls transparent\n");
     check_refused("hashed", "syscall",
                   "libepbatch: EPBATCH_POLICY is \"hashed\", which is unknown; it must be one of: "
-                  "naive hash tls\n");
+                  "naive hash tls transparent\n");
     check_refused("TLS", NULL,
                   "libepbatch: EPBATCH_POLICY is \"TLS\", which is unknown; it must be one of: "
-                  "naive hash tls\n");
+                  "naive hash tls transparent\n");
 }
 
 static void test_backend(void **state)
@@ -95,10 +120,10 @@ static void test_backend(void **state)
     (void)state;
     check_refused("hash", "",
                   "libepbatch: EPBATCH_BACKEND is \"\", which is unknown; it must be one of: "
-                  "syscall\n");
+                  "syscall uring\n");
     check_refused("hash", "io_uring",
                   "libepbatch: EPBATCH_BACKEND is \"io_uring\", which is unknown; it must be one "
-                  "of: syscall\n");
+                  "of: syscall uring\n");
 }
 
 static void test_stays_one_line(void **state)
@@ -109,13 +134,25 @@ static void test_stays_one_line(void **state)
     (void)state;
     check_refused("a\nb", NULL,
                   "libepbatch: EPBATCH_POLICY is \"a?b\", which is unknown; it must be one of: "
-                  "naive hash tls\n");
+                  "naive hash tls transparent\n");
     memset(value, 'x', sizeof(value) - 1);
     value[sizeof(value) - 1] = '\0';
     outcome = run(value, NULL);
     assert_int_equal(outcome.status, REFUSED);
     assert_ptr_equal(strchr(outcome.text, '\n'), outcome.text + strlen(outcome.text) - 1);
-    assert_non_null(strstr(outcome.text, "must be one of: naive hash tls\n"));
+    assert_non_null(strstr(outcome.text, "must be one of: naive hash tls transparent\n"));
+}
+
+static void test_a_machine_without_io_uring(void **state)
+{
+    (void)state;
+    without_io_uring = true;
+    check_refused("hash", "uring",
+                  "libepbatch: EPBATCH_BACKEND is \"uring\", but io_uring_setup fails with ENOSYS: "
+                  "the kernel has no io_uring, or a seccomp filter hides it\n");
+    check_runs("hash", NULL);
+    check_runs("hash", "syscall");
+    without_io_uring = false;
 }
 
 static void test_accepted(void **state)
@@ -130,9 +167,8 @@ static void test_accepted(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_policy),
-        cmocka_unit_test(test_backend),
-        cmocka_unit_test(test_stays_one_line),
+        cmocka_unit_test(test_policy),         cmocka_unit_test(test_backend),
+        cmocka_unit_test(test_stays_one_line), cmocka_unit_test(test_a_machine_without_io_uring),
         cmocka_unit_test(test_accepted),
     };
     ssize_t length;
