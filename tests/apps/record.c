@@ -58,7 +58,9 @@ enum {
 
 enum kind {
     KIND_UNKNOWN,
-    KIND_PLAIN, /* made by one of the calls below */
+    KIND_PLAIN,    /* made by one of the calls below */
+    KIND_DATAGRAM, /* the same, and connect can change its readiness */
+    KIND_OTHER,    /* a socket of a family for whose poll the policy does not vouch */
     KIND_EPOLL,
 };
 
@@ -202,6 +204,24 @@ static int record_made(enum call call, int argument, int number)
     return number;
 }
 
+static bool is_stream(int type)
+{
+    return (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_STREAM;
+}
+
+static int record_socket(int domain, int type, int number)
+{
+    /* To savable.py it is a number that nobody has seen made. */
+    if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6) {
+        set_kind(number, KIND_OTHER);
+        return number;
+    }
+    record_made(CALL_socket, 0, number);
+    if (!is_stream(type))
+        set_kind(number, KIND_DATAGRAM);
+    return number;
+}
+
 static int record_pair(enum call call, int result, const int *numbers)
 {
     if (result == 0) {
@@ -226,7 +246,7 @@ static bool is_foreign(int number)
     struct stat status;
 
     if (kind_of(number) != KIND_UNKNOWN)
-        return kind_of(number) == KIND_EPOLL;
+        return kind_of(number) == KIND_EPOLL || kind_of(number) == KIND_OTHER;
     return fstat(number, &status) != 0 || (!S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode));
 }
 
@@ -406,13 +426,18 @@ EXPORT int pipe2(int numbers[2], int flags)
 EXPORT int socket(int domain, int type, int protocol)
 {
     NEXT(socket);
-    return record_made(CALL_socket, 0, next(domain, type, protocol));
+    return record_socket(domain, type, next(domain, type, protocol));
 }
 
 EXPORT int socketpair(int domain, int type, int protocol, int numbers[2])
 {
     NEXT(socketpair);
-    return record_pair(CALL_socketpair, next(domain, type, protocol, numbers), numbers);
+    int result = record_pair(CALL_socketpair, next(domain, type, protocol, numbers), numbers);
+    if (result == 0 && !is_stream(type)) {
+        set_kind(numbers[0], KIND_DATAGRAM);
+        set_kind(numbers[1], KIND_DATAGRAM);
+    }
+    return result;
 }
 
 EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
@@ -446,6 +471,14 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
     NEXT(setsockopt);
     record_arguments(CALL_setsockopt, fd, 0);
     return next(fd, level, name, value, length);
+}
+
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    NEXT(connect);
+    if (kind_of(fd) == KIND_DATAGRAM)
+        record_arguments(CALL_connect, fd, 0);
+    return next(fd, address, length);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
@@ -562,6 +595,20 @@ EXPORT int posix_spawnp(pid_t *child, const char *name, const posix_spawn_file_a
     return next(child, name, actions, attributes, arguments, environment);
 }
 
+EXPORT int system(const char *command)
+{
+    NEXT(system);
+    record_arguments(CALL_fork, 0, 0);
+    return next(command);
+}
+
+EXPORT FILE *popen(const char *command, const char *mode)
+{
+    NEXT(popen);
+    record_arguments(CALL_fork, 0, 0);
+    return next(command, mode);
+}
+
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*function)(void *), void *argument)
 {
@@ -595,7 +642,7 @@ static long record_syscall(long number, const long *a, long result)
     case SYS_pipe2:
         return record_pair(CALL_pipe, made, (int *)a[0]);
     case SYS_socket:
-        return record_made(CALL_socket, 0, made);
+        return record_socket((int)a[0], (int)a[1], made);
     case SYS_accept:
     case SYS_accept4:
         return record_made(CALL_accept, 0, made);

@@ -55,7 +55,7 @@ RULES = {
     "waits": (True, "with a second thread, a wait that does not sleep stops deferring as well"),
     "stack": (True, "an event that is not in the caller's stack is not deferred"),
     "alone": (True, "nor is a call on a file that another process may have"),
-    "setsockopt": (True, "setsockopt carries out what is pending for its number"),
+    "setsockopt": (True, "setsockopt, and connect of a datagram socket, carry out what is pending for it"),
     "errors": (False, "a call that fails with certainty is answered without a system call"),
 }
 # Remarks of record.c on an epoll_ctl.
@@ -248,6 +248,9 @@ class Replay:
     def on_setsockopt(self, call):
         if self.rules["setsockopt"]:
             self.flush_number(call.arguments[0], "setsockopt")
+
+    def on_connect(self, call):
+        self.on_setsockopt(call)
 
     def stop(self, instance, why):
         """From now on nothing is deferred on it."""

@@ -170,6 +170,20 @@ select.select([e], [], [], 0)
         self.contains(record, "send_rights 5", "send_rights 3", "poll 3", "poll 3")
         self.assertEqual(sum(line.startswith("poll") for line in record), 2)
 
+    def test_sockets_of_other_kinds(self):
+        (record,) = self.record("""
+e = select.epoll()
+n = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
+e.register(n, 1)
+d = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+d.connect(("127.0.0.1", 9))
+s = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(s.getsockname())
+""")  # fmt: skip
+        self.contains(record, "epoll_ctl 3 ADD 4 0x1 = 0 2", "socket 0 0 0 0 = 5", "connect 5")
+        self.assertFalse(any(line.endswith("= 4") for line in record), "netlink is vouched for")
+        self.assertEqual(sum(line.startswith("connect") for line in record), 1)
+
     def test_threads_and_processes(self):
         script = """
 e = select.epoll()
@@ -189,6 +203,14 @@ os.close(r)
         # The child begins anew: what it inherited is unknown to it.
         self.contains(child, "pipe")
         self.assertFalse(any(line.startswith(("epoll_create", "fork")) for line in child))
+
+    def test_shell(self):
+        parent, *_ = self.record("""
+libc.system(b"true")
+libc.popen.restype = ctypes.c_void_p
+libc.pclose(ctypes.c_void_p(libc.popen(b"true", b"r")))
+""")  # fmt: skip
+        self.assertEqual(sum(line.startswith("fork") for line in parent), 2, parent)
 
     def test_child_of_vfork_is_not_its_parent(self):
         (parent, *_) = self.record("""

@@ -314,6 +314,9 @@ class Direct(Case):
         self.expect(text, 2, 2)
         self.expect(text, 2, 1, setsockopt=False)
 
+    def test_connect_of_a_datagram_socket_does_as_well(self):
+        self.expect(TWO + "epoll_ctl 3 ADD 4\nepoll_ctl 3 ADD 5\nconnect 4\nwait 3 0", 2, 2)
+
     def test_event_that_is_not_in_the_stack(self):
         # 1 and 2: the ADDs, directly. A DEL has no event: 3.
         text = TWO + "epoll_ctl 3 ADD 4 IN = 0 1\nepoll_ctl 3 ADD 5 IN = 0 1\n"
