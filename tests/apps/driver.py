@@ -3,28 +3,27 @@ import argparse
 import os
 import signal
 import sys
-import time
-import traceback
 
 from harness import (
     CALLS,
     CTL_CALLS,
     INTERRUPTS,
-    Failure,
-    Room,
     Subject,
     Unusable,
     adopt_orphans,
     choose_counter,
     complain,
 )
+from programs.loads import LOADS
 from programs.table import PROGRAMS
+from running import Run, shorten, tell_evidence
+from savings import play_savings
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 STATUS_HELD, STATUS_FAILED, STATUS_USAGE, STATUS_UNUSABLE = 0, 1, 2, 3
+SAVING = ["shim:transparent+uring", "shim:transparent+syscall"]  # unless --subject is given
 CONFIRMATIONS = 4  # further runs of each side of what differs, where a script can repeat a part
 TOLD_MAX = 8  # differences that are told in full
-VALUE_MAX = 200  # characters of a value that are told
 
 
 class Interrupted(BaseException):
@@ -50,6 +49,11 @@ def read_arguments():
         help="native, shim:POLICY+BACKEND or preload:PATH; can be repeated (native)",
     )
     parser.add_argument("--quick", action="store_true", help="fewer programs, smaller counts")
+    parser.add_argument(
+        "--savings",
+        action="store_true",
+        help="measure what is saved of the epoll_ctl calls of loads, and what could be",
+    )
     parser.add_argument("--list", action="store_true", help="print the programs and end")
     parser.add_argument(
         "--count", action="store_true", help="count system calls, and what of them is saved"
@@ -63,7 +67,9 @@ def read_arguments():
     )
     options = parser.parse_args()
     options.build = os.path.realpath(options.build)
-    known = [program.name for program in PROGRAMS]
+    if options.savings and (options.count or options.stats):
+        parser.error("--savings counts and has statistics by itself: no --count, no --stats")
+    known = [program.name for program in table_of(options)]
     for name in options.programs:
         if name not in known:
             parser.error(f"unknown program '{name}', expected one of: {' '.join(known)}")
@@ -72,22 +78,30 @@ def read_arguments():
             setattr(options, name, os.path.realpath(getattr(options, name)))
             os.makedirs(getattr(options, name), exist_ok=True)
     try:
-        names = options.subject or ["native"]
+        names = options.subject or (SAVING if options.savings else ["native"])
+        if options.savings and "native" in names:
+            raise ValueError("natively nothing is saved: --savings needs another subject")
         options.subjects = [Subject(name, options.build) for name in names]
     except ValueError as error:
         parser.error(str(error))
     return options
 
 
-def list_programs():
-    for program in PROGRAMS:
-        print(f"{program.name:22} {'quick' if program.quick else 'full ':6} {program.what}")
+def table_of(options):
+    return LOADS if options.savings else PROGRAMS
+
+
+def list_programs(options):
+    for program in table_of(options):
+        kind = "" if options.savings else "quick " if program.quick else "full  "
+        print(f"{program.name:22} {kind}{program.what}")
 
 
 def chosen(options):
+    table = table_of(options)
     if options.programs:
-        return [program for program in PROGRAMS if program.name in options.programs]
-    return [program for program in PROGRAMS if program.quick or not options.quick]
+        return [program for program in table if program.name in options.programs]
+    return [program for program in table if options.savings or program.quick or not options.quick]
 
 
 def check_packages(programs):
@@ -96,41 +110,6 @@ def check_packages(programs):
         missing |= {package for path, package in program.needs if not os.path.exists(path)}
     if missing:
         raise Unusable(f"missing packages: {' '.join(sorted(missing))} (`ci/setup apps` installs)")
-
-
-class Run:
-    """What one run of a program under one subject gave: its facts, what was wrong, and evidence."""
-
-    def __init__(self, program, subject, options, only=None):
-        stumbled = []
-        began = time.monotonic()
-        room = Room(program, subject, options)
-        try:
-            program.play(room) if only is None else program.play(room, only)
-        except Failure as failure:
-            # What a client says of a server that has died says little about why.
-            room.faults[:0] = [*room.deaths(), str(failure)]
-        except Unusable:
-            raise
-        except Exception as error:
-            # A server that does not answer, or answers nonsense, makes a script stumble.
-            room.faults[:0] = [*room.deaths(), f"{type(error).__name__}: {error}"]
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            stumbled = [f"script: {place.filename}:{place.lineno} in {place.name}: {place.line}"]
-        finally:
-            room.end_processes()
-            self.facts, self.faults, self.summary = room.facts, room.faults, room.summary
-            self.evidence = list(room.evidence()) + stumbled
-            self.counts = room.counts()
-            if options.keep and self.faults:
-                room.keep(os.path.join(options.keep, f"{program.name}.{subject.file_name()}"))
-            room.remove()
-        self.seconds = time.monotonic() - began
-
-
-def shorten(value):
-    text = str(value).replace("\n", " ")
-    return text if len(text) <= VALUE_MAX else text[:VALUE_MAX] + "..."
 
 
 def differences(one, other):
@@ -203,8 +182,7 @@ def tell(program, subject, run, wrong, remarks):
         return
     for line in wrong[1:TOLD_MAX]:
         print(f"       {shorten(line)}", file=sys.stderr)
-    for line in run.evidence:
-        print(f"     | {line}", file=sys.stderr, flush=True)
+    tell_evidence(run)
 
 
 def tell_counts(program, subject, native, counts):
@@ -228,8 +206,7 @@ def play_program(program, options, tally):
     if reference.faults:
         faults = "; ".join(reference.faults)
         complain(f"{program.name}: natively: {faults}: nothing to compare with")
-        for line in reference.evidence:
-            print(f"     | {line}", file=sys.stderr)
+        tell_evidence(reference)
         tally.unusable = True
         return
     for subject in options.subjects:
@@ -244,11 +221,14 @@ def play_program(program, options, tally):
 
 def play_all(options, tally):
     adopt_orphans()
-    options.counter = choose_counter(options.build) if options.count else None
     programs = chosen(options)
     check_packages(programs)
     for subject in options.subjects:
         subject.check()
+    if options.savings:
+        play_savings(programs, options, tally)
+        return
+    options.counter = choose_counter(options.build) if options.count else None
     for program in programs:
         play_program(program, options, tally)
 
@@ -260,7 +240,7 @@ def main():
     try:
         options = read_arguments()
         if options.list:
-            list_programs()
+            list_programs(options)
             return STATUS_HELD
         play_all(options, tally)
     except Unusable as error:

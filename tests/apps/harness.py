@@ -24,7 +24,7 @@ import time
 START_SECONDS = 60  # until a server is ready
 STOP_SECONDS = 30  # until a server has stopped, and until orphans are gone
 CLIENT_SECONDS_QUICK, CLIENT_SECONDS = 120, 600  # until a client has ended; most take a second
-ANSWER_SECONDS = 30  # until a script itself gets an answer
+ANSWER_SECONDS = 100  # until a script itself gets an answer
 
 IN_MODIFY, IN_CLOSE_WRITE, IN_MOVED_TO, IN_CREATE = 0x2, 0x8, 0x80, 0x100
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -84,6 +84,24 @@ def status_words(status):
     return f"killed by {signal.Signals(-status).name}"
 
 
+class Patience:
+    """A limit in seconds. It is counted in short waits, so that a virtual machine that stands still
+    for a minute does not use it up."""
+
+    def __init__(self, seconds):
+        self.left = seconds
+
+    def poll(self, poll):
+        """What `poll` finds, or nothing if it takes too long."""
+        while self.left > 0:
+            wait, began = min(self.left, 1), time.monotonic()
+            if found := poll.poll(wait * 1000):
+                self.left -= min(wait, time.monotonic() - began)
+                return found
+            self.left -= wait
+        return []
+
+
 def wait_ended(process, seconds):
     """Returns False if `process`, a Popen, has not ended by then."""
     if process.poll() is not None:
@@ -92,7 +110,7 @@ def wait_ended(process, seconds):
     try:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        if not poll.poll(seconds * 1000):
+        if not Patience(seconds).poll(poll):
             return False
     finally:
         os.close(pidfd)
@@ -201,6 +219,7 @@ class Room:
         self.facts = {}
         self.faults = []
         self.summary = ""
+        self.measured = None  # by programs/loads.py
         self.processes = []
         self.ports = []
         self.counters = []
@@ -298,15 +317,14 @@ class Room:
 
     def wait(self, condition, process, what, seconds=STOP_SECONDS):
         """Waits until `condition` holds, which is looked at whenever a file of the room changes."""
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds)
         pidfd = os.pidfd_open(process.pid)
         poll = select.poll()
         poll.register(self.inotify, select.POLLIN)
         poll.register(pidfd, select.POLLIN)
         try:
             while not condition():
-                left = deadline - time.monotonic()
-                happened = [fd for fd, _ in poll.poll(max(0, left) * 1000)] if left > 0 else []
+                happened = [fd for fd, _ in patience.poll(poll)]
                 if not happened:
                     raise Failure(f"waited {seconds} s for {what}")
                 if self.inotify in happened:
@@ -333,9 +351,14 @@ class Room:
     def run(self, name, argv, **how):
         """Runs a client to its end and returns what it said. Unless its status is 0, the play is
         over: what follows could only fail for the same reason, and a hang takes its time."""
-        process = self.launch(name, argv, **how)
+        return self.finish(self.launch(name, argv, **how))
+
+    def client_seconds(self):
+        return self.count(CLIENT_SECONDS_QUICK, CLIENT_SECONDS)
+
+    def finish(self, process):
         process.stopped = True
-        seconds = self.count(CLIENT_SECONDS_QUICK, CLIENT_SECONDS)
+        seconds = self.client_seconds()
         if not wait_ended(process.popen, seconds):
             raise Failure(f"{process.name} has not ended after {seconds} s")
         words = status_words(process.popen.returncode)
@@ -378,28 +401,27 @@ class Room:
 
     def reap(self, grace):
         """After a run that went as planned, orphans get the time to end by themselves."""
-        deadline = time.monotonic() + (STOP_SECONDS if grace else 0)
+        patience = Patience(STOP_SECONDS if grace else 0)
         known = {process.pid: process for process in self.processes}
         while pids := children():
             for pid in pids:
-                if time.monotonic() >= deadline:
+                if patience.left <= 0:
                     if grace:
                         self.fault(f"left behind: {name_of(pid)}")
                     os.kill(pid, signal.SIGKILL)
                 if pid in known:
                     known[pid].popen.wait()
                     continue
-                self.wait_child(pid, deadline)
+                self.wait_child(pid, patience)
 
     @staticmethod
-    def wait_child(pid, deadline):
-        """Waits for a child until then, or, when that is over and it was killed, until it ends."""
+    def wait_child(pid, patience):
+        """Waits for a child as long, or, when that is over and it was killed, until it ends."""
         pidfd = os.pidfd_open(pid)
-        left = deadline - time.monotonic()
         try:
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
-            if poll.poll(left * 1000 if left > 0 else None):
+            if patience.poll(poll) if patience.left > 0 else poll.poll():
                 os.waitpid(pid, 0)
         finally:
             os.close(pidfd)
@@ -443,14 +465,21 @@ class Room:
         return sums
 
 
+def count_works(build):
+    """Whether this kernel lets us count by perf events; what it says if not."""
+    tool = os.path.join(build, "tests", "count")
+    if not os.path.exists(tool):
+        raise Unusable(f"{tool} is not there: {HOW_TO_BUILD}")
+    done = subprocess.run([tool], capture_output=True)
+    return done.returncode == 0, done.stderr.decode().strip()
+
+
 def choose_counter(build):
     """How to count: by perf events, which do not slow anything down, or else by strace."""
-    tool = os.path.join(build, "tests", "count")
-    done = subprocess.run([tool], capture_output=True) if os.path.exists(tool) else None
-    if done and done.returncode == 0:
+    works, why = count_works(build)
+    if works:
         return "count"
     if not os.path.exists("/usr/bin/strace"):
-        why = done.stderr.decode().strip() if done else f"{tool} is not there"
         raise Unusable(f"--count: {why}; nor is there strace (`ci/setup apps` installs)")
     complain("counting with strace, which slows programs down and so changes what is batched")
     return "strace"

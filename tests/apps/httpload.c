@@ -469,16 +469,20 @@ static void run(struct load *load)
 {
     static struct pollfd polled[CONNECTIONS_MAX];
 
+    int quiet = 0; /* seconds in which nothing happened */
+
     for (unsigned i = 0; i < load->nconnections; i++)
         load->connections[i].fd = -1;
     for (;;) {
         start_requests(load);
         if (watch(load, polled) == 0)
             return;
-        int count = poll(polled, load->nconnections, load->seconds * 1000);
+        /* One second at a time: a virtual machine that stands still for a minute loses one. */
+        int count = poll(polled, load->nconnections, 1000);
         if (count < 0 && errno != EINTR)
             give_up("poll: %s", strerror(errno));
-        if (count == 0) {
+        quiet = count == 0 ? quiet + 1 : 0;
+        if (quiet == load->seconds) {
             fail_what_is_under_way(load);
             return;
         }

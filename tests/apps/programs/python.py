@@ -14,7 +14,7 @@ from harness import Process, status_words
 PYTHON = "/usr/bin/python3"
 SCRIPT = os.path.join(os.path.dirname(os.path.realpath(__file__)), "unittest_outcomes.py")
 ASYNCIO = "/usr/lib/python3.11/test/test_asyncio"
-TEST_SECONDS = 60  # of a single test
+TEST_SECONDS = 180  # of a single test
 
 
 def outcomes_of(path):

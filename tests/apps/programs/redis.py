@@ -75,11 +75,17 @@ def save_in_background(room, client):
     room.must("background save", persistence.get("rdb_last_bgsave_status"), "ok")
 
 
-def play(room):
+def start(room, native=False):
+    """Returns the server and its port."""
     port = room.port()
     options = ["--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", room.path]
-    options += ["--maxclients", 1000]
-    server = room.start("redis-server", [SERVER, *options], ready="Ready to accept connections")
+    command = [SERVER, *options, "--maxclients", 1000]
+    ready = "Ready to accept connections"
+    return room.start("redis-server", command, ready=ready, native=native), port
+
+
+def play(room):
+    server, port = start(room)
     requests = room.count(5000, 100000)
     tests = "ping,set,get,incr,lpush,rpop,sadd,hset,mset"
     benchmark(room, port, "keep-alive", "-n", requests, "-t", tests)
