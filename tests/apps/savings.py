@@ -8,6 +8,7 @@ import savable
 from harness import CTL_CALLS, Subject, Unusable, complain, count_works
 from running import Run, tell_evidence
 
+LEAST = 1  # percent that have to be savable; of less, two runs do not have the same share
 PLAIN = "syscall"  # the backend to which a batch is as many calls as it has operations
 ROW = "{:18} {:26} {:>8} {:>8} {:>8} {:>8} {:>10} {:>7} {:>7}  {}"
 HEAD = ROW.format(
@@ -100,18 +101,16 @@ class Savings:
         self.row("replay, no batches", self.record, self.record.made(False))
 
     def bar(self, batching, saved, of_it):
-        """Whether the bars of a load are held, and words for it."""
-        wanted = [
-            (value, bar, what)
-            for value, bar, what in (
-                (saved, self.load.saved, "saved"),
-                (of_it, self.load.of_savable, "of it"),
-            )
-            if bar and batching
-        ]
-        held = all(value >= bar for value, bar, _ in wanted)
-        words = ", ".join(f"{what} >= {bar:g} %" for _, bar, what in wanted)
-        return held, f"{words}: {'held' if held else 'MISSED'}" if words else ""
+        """Whether the bar of a load is held, and words for it."""
+        value, bar, what = saved, self.load.saved, "saved"
+        if not bar:
+            value, bar, what = of_it, self.load.of_savable, "of it"
+        if not bar or not batching:
+            return True, ""
+        if value is None:
+            return True, f"none: less than {LEAST} % can be saved"
+        held = value >= bar
+        return held, f"{what} >= {bar:g} %: {'held' if held else 'MISSED'}"
 
     def play(self, subject, folder):
         run = self.run(subject, count=self.counted, stats=folder)
@@ -125,11 +124,11 @@ class Savings:
         made = sum(run.counts[c] for c in CTL_CALLS) if self.counted else calls.made(batching)
         saved = share(calls.seen - made, calls.seen)
         savable_share = share(self.record.seen - self.record.made(batching), self.record.seen)
-        of_it = share(saved, savable_share)
+        of_it = share(saved, savable_share) if savable_share >= LEAST else None
         held, words = self.bar(batching, saved, of_it)
         self.tally.passed += held
         self.tally.failed += not held
-        self.row(subject.name, calls, made, f"{of_it:.1f} %" if savable_share else "-", words)
+        self.row(subject.name, calls, made, "-" if of_it is None else f"{of_it:.1f} %", words)
 
 
 def play_savings(loads, options, tally):
