@@ -485,5 +485,5 @@ def choose_counter(build):
     return "strace"
 
 
-def complain(text):
-    print(f"tests/apps/run: {text}", file=sys.stderr, flush=True)
+def complain(text, tool="run"):
+    print(f"tests/apps/{tool}: {text}", file=sys.stderr, flush=True)

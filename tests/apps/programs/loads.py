@@ -28,6 +28,7 @@ class Measured:
     requests: int
     seconds: float
     cpu_seconds: float
+    all_requests: int  # those that were not measured as well
 
 
 @dataclass(frozen=True)
@@ -55,23 +56,25 @@ def cpu_seconds(pid):
     return sum(time.clock_gettime(~member << 3 | CPU_CLOCK) for member in family(pid))
 
 
-def measure(room, server, requests, work):
+def measure(room, server, requests, work, warm_up=0):
     before, began = cpu_seconds(server.pid), time.monotonic()
     work()
     seconds = time.monotonic() - began
-    room.measured = Measured(requests, seconds, cpu_seconds(server.pid) - before)
+    used = cpu_seconds(server.pid) - before
+    room.measured = Measured(requests, seconds, used, requests + warm_up)
     room.summary = f"{requests} requests"
 
 
 def measure_http(room, server, port, *options, under="/"):
     """A tenth of it first, so that files are open and node has compiled what it needs."""
-    requests = room.count(4000, 40000)
+    requests = room.count(2000, 20000)
+    warm_up = requests // 10
 
     def ask(name, count):
         web.load(room, name, port, count, CONNECTIONS, *options, names=["page"], under=under)
 
-    ask("warm-up", requests // 10)
-    measure(room, server, requests, lambda: ask("load", requests))
+    ask("warm-up", warm_up)
+    measure(room, server, requests, lambda: ask("load", requests), warm_up)
 
 
 def play_haproxy(room, option):
@@ -114,7 +117,7 @@ def play_redis_benchmark(room):
     """The client is what is measured, from its start to its end."""
     server, port = redis.start(room, native=True)
     tests = ("ping_mbulk", "set", "get", "incr", "lpush", "rpop", "sadd", "hset")
-    requests = room.count(5000, 50000)
+    requests = room.count(2000, 20000)
     command = [redis.BENCHMARK, "-p", port, "--csv", "-n", requests, "-t", ",".join(tests)]
     began = time.monotonic()
     client = room.launch("redis-benchmark", command)
@@ -129,7 +132,8 @@ def play_redis_benchmark(room):
     said = room.finish(client).splitlines()
     if len(said) != len(tests) + 1:
         raise Failure(f"redis-benchmark ran {len(said) - 1} tests, expected {len(tests)}")
-    room.measured = Measured(requests * len(tests), seconds, used)
+    total = requests * len(tests)
+    room.measured = Measured(total, seconds, used, total)
     room.summary = f"{requests} requests of each of {len(tests)} kinds"
     room.stop(server)
 
@@ -168,7 +172,7 @@ def play_memcached(room):
     client = memcached.Client(port)
     client.exchange(b"set key 0 0 100\r\n" + b"x" * 100 + b"\r\n", b"STORED\r\n")
     client.close()
-    requests = room.count(10000, 100000)
+    requests = room.count(5000, 50000)
     measure(room, server, requests, lambda: get(port, requests, CONNECTIONS))
     room.stop(server)
 
