@@ -22,20 +22,18 @@ from harness import (
     CTL_CALLS,
     HOW_TO_BUILD,
     INTERRUPTS,
-    Subject,
     Unusable,
     adopt_orphans,
     choose_counter,
     complain,
+    subjects_of,
 )
 from programs.loads import LOADS
 from running import Run, shorten, tell_evidence
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 NATIVE = "native"
-SUBJECTS = ("shim:tls+syscall", "shim:tls+uring", "shim:transparent+syscall") + (
-    "shim:transparent+uring",
-)
+SUBJECTS = (NATIVE, "shim:tls+all", "shim:transparent+all")
 MAY_FAIL = "shim:tls+"  # it is not made for programs with threads
 ROUNDS, ROUNDS_MAX = 15, 1001
 FIGURES = {
@@ -78,19 +76,6 @@ def read_arguments():
     return options
 
 
-def usable_subjects(build):
-    """A backend that this machine does not have is left out."""
-    subjects = [Subject(NATIVE, build)]
-    for name in SUBJECTS:
-        subject = Subject(name, build)
-        try:
-            subject.check()
-            subjects.append(subject)
-        except Unusable as error:
-            complain(f"left out: {error}", "bench")
-    return subjects
-
-
 def compare(build, lines):
     """What compare_runs says of `SUBJECT NUMBER` lines, by subject."""
     tool = os.path.join(build, "tests", "compare_runs")
@@ -116,7 +101,7 @@ class Bench:
         )
         self.counting = types.SimpleNamespace(**{**vars(self.room), "count": True})
         self.counting.counter = choose_counter(options.build)
-        self.subjects = usable_subjects(options.build)
+        self.subjects = subjects_of(SUBJECTS, options.build, "bench")
         self.failed = False
 
     def run(self, load, subject, how, round_name):

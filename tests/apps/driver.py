@@ -13,6 +13,7 @@ from harness import (
     adopt_orphans,
     choose_counter,
     complain,
+    subjects_of,
 )
 from programs.loads import LOADS
 from programs.table import PROGRAMS
@@ -21,7 +22,7 @@ from savings import play_savings
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 STATUS_HELD, STATUS_FAILED, STATUS_USAGE, STATUS_UNUSABLE = 0, 1, 2, 3
-SAVING = ["shim:transparent+uring", "shim:transparent+syscall"]  # unless --subject is given
+SAVING = ["shim:transparent+all"]  # unless --subject is given
 CONFIRMATIONS = 4  # further runs of each side of what differs, where a script can repeat a part
 TOLD_MAX = 8  # differences that are told in full
 
@@ -46,7 +47,8 @@ def read_arguments():
         "--subject",
         metavar="SUBJECT",
         action="append",
-        help="native, shim:POLICY+BACKEND or preload:PATH; can be repeated (native)",
+        help="native, shim:POLICY+BACKEND or preload:PATH; can be repeated (native; with --savings "
+        "shim:transparent+all). The backend `all` is each that this machine has",
     )
     parser.add_argument("--quick", action="store_true", help="fewer programs, smaller counts")
     parser.add_argument(
@@ -81,7 +83,7 @@ def read_arguments():
         names = options.subject or (SAVING if options.savings else ["native"])
         if options.savings and "native" in names:
             raise ValueError("natively nothing is saved: --savings needs another subject")
-        options.subjects = [Subject(name, options.build) for name in names]
+        options.subjects = subjects_of(names, options.build)
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -223,6 +225,8 @@ def play_all(options, tally):
     adopt_orphans()
     programs = chosen(options)
     check_packages(programs)
+    if not options.subjects:
+        raise Unusable("no subject is left")
     for subject in options.subjects:
         subject.check()
     if options.savings:

@@ -32,6 +32,7 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CTL_CALLS = ("epoll_ctl", "io_uring_enter")
 CALLS = CTL_CALLS + ("epoll_wait", "epoll_pwait", "epoll_pwait2", "close")
 
+BACKENDS = ("syscall", "uring")
 COPIED = (stat.S_IFREG, stat.S_IFDIR)
 DESCRIPTORS = 4096
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -162,6 +163,23 @@ class Subject:
         if done.returncode != 0 or done.stderr:
             said = done.stderr.decode(errors="replace").strip()
             raise Unusable(f"{self.name} does not start /bin/true: {said or done.returncode}")
+
+
+def subjects_of(names, build, tool="run"):
+    """The subjects that these names name. POLICY+all is every backend that this machine has."""
+    subjects = []
+    for name in names:
+        if not name.startswith("shim:") or not name.endswith("+all"):
+            subjects.append(Subject(name, build))
+            continue
+        for backend in BACKENDS:
+            subject = Subject(name.removesuffix("all") + backend, build)
+            try:
+                subject.check()
+                subjects.append(subject)
+            except Unusable as error:
+                complain(f"left out: {error}", tool)
+    return subjects
 
 
 def clean_environment():

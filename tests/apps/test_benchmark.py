@@ -75,7 +75,7 @@ class Measuring(unittest.TestCase):
         subjects = [types.SimpleNamespace(name=name) for name in (NATIVE, TLS, OURS)]
         options = types.SimpleNamespace(build=BUILD, quick=True, rounds=rounds, json=use_json)
         with mock.patch.multiple(
-            benchmark, Run=run, choose_counter=lambda _: "", usable_subjects=lambda _: subjects
+            benchmark, Run=run, choose_counter=lambda _: "", subjects_of=lambda *_: subjects
         ):
             bench = benchmark.Bench(options)
             with contextlib.redirect_stdout(io.StringIO()) as out:

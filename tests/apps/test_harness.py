@@ -316,6 +316,18 @@ class CommandLine(Case):
         self.assertEqual(done.returncode, 3)
         self.assertIn("/nosuch/libepbatch.so is not there", done.stderr)
 
+    def test_all_backends(self):
+        subjects = harness.subjects_of(["native", "shim:tls+all"], BUILD)
+        names = [subject.name for subject in subjects]
+        self.assertEqual(names[:2], ["native", "shim:tls+syscall"])
+
+    def test_backend_that_is_not_there(self):
+        with mock.patch.object(harness, "BACKENDS", ("syscall", "nosuch")):
+            with contextlib.redirect_stderr(io.StringIO()) as err:
+                subjects = harness.subjects_of(["shim:tls+all"], BUILD)
+        self.assertEqual([subject.name for subject in subjects], ["shim:tls+syscall"])
+        self.assertIn("left out: shim:tls+nosuch does not start", err.getvalue())
+
     def test_missing_package(self):
         program = Program("test", "a test", None, (("/nosuch", "some-package"), (SH, "dash")))
         with self.assertRaisesRegex(harness.Unusable, r"packages: some-package \(`ci/setup apps`"):
