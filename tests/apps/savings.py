@@ -1,4 +1,4 @@
-"""tests/apps/run --savings: what of the epoll_ctl calls of each load is saved, and what could be."""
+"""tests/apps/run --savings: what of the epoll_ctl calls of each load is saved, and could be."""
 import copy
 import os
 import tempfile

@@ -5,7 +5,6 @@ EPRECORD in the environment names the library.
 """
 import os
 import subprocess
-import sys
 import tempfile
 import unittest
 

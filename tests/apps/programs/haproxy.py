@@ -8,8 +8,8 @@ from programs import nginx, web
 
 HAPROXY = "/usr/sbin/haproxy"
 
-# Nothing is tried again, so that nothing that goes wrong is hidden; nothing is over for having taken
-# long, however long the machine stands still.
+# Nothing is tried again, so that nothing that goes wrong is hidden; nothing is over for having
+# taken long, however long the machine stands still.
 CONFIGURATION = """
 global
     nbthread 2

@@ -2,9 +2,9 @@
 
     unittest_outcomes.py FILE SHARE SHARES NAME...
 
-Of the classes of tests every one of SHARES processes takes its share. A line of FILE is `start TEST`
-or `OUTCOME TEST`. The tests print what they like; that is not read. Resources such as the network
-are off, as in `python3 -m test` without -u.
+Of the classes of tests every one of SHARES processes takes its share. A line of FILE is
+`start TEST` or `OUTCOME TEST`. The tests print what they like; that is not read. Resources such as
+the network are off, as in `python3 -m test` without -u.
 """
 import sys
 import unittest
