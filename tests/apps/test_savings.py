@@ -42,60 +42,60 @@ class Reading(unittest.TestCase):
 
 
 class Judging(unittest.TestCase):
-    """A subject that makes `made` of 1000 calls, by its own word and the kernel's."""
+    """A subject that makes `made` of 10000 calls, by its own word and the kernel's."""
 
-    def play(self, made, kernel=None, subject="shim:transparent+uring", needed=100, **bars):
+    def play(self, made, kernel=None, subject="shim:transparent+uring", needed=1000, **bars):
         load = Load("test", "a test", None, (), "server", **bars)
         tally = driver.Tally()
         options = types.SimpleNamespace(counter="count" if kernel is not None else None)
         judge = savings.Savings(load, options, tally)
-        judge.record = savings.Calls(1000, needed, 0, 0)
+        judge.record = savings.Calls(10000, needed, 0, 0)
         counts = {"epoll_ctl": kernel, "io_uring_enter": 0}
         run = types.SimpleNamespace(counts=counts, faults=[])
         name = types.SimpleNamespace(name=subject, file_name=lambda: "subject")
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "test.subject.server"), "w") as file:
                 # Half at once and half in batches of 2.
-                file.write(LINE.format(1000, made // 2, f"flush-wait={made}/{made // 2}"))
+                file.write(LINE.format(10000, made // 2, f"flush-wait={made}/{made // 2}"))
             with mock.patch.object(judge, "run", lambda *_, **__: run):
                 with contextlib.redirect_stdout(io.StringIO()) as out:
                     judge.play(name, folder)
         return out.getvalue(), (tally.passed, tally.failed)
 
     def test_bar_of_what_is_saved(self):
-        out, tally = self.play(100, saved=90)
-        self.assertRegex(out, r" 1000 +100 +50 +50 +100 +90\.0 % +100\.0 %  saved >= 90 %: held$")
+        out, tally = self.play(1000, saved=90)
+        self.assertRegex(out, r" 10000 +1000 +500 +500 +1000 +90\.0 % +100\.0 %  saved >= 90 %: held$")
         self.assertEqual(tally, (1, 0))
-        out, tally = self.play(102, saved=90)
+        out, tally = self.play(1020, saved=90)
         self.assertRegex(out, r" 89\.8 % +99\.8 %  saved >= 90 %: MISSED$")
         self.assertEqual(tally, (0, 1))
 
     def test_bar_of_what_can_be_saved(self):
-        # 500 can be saved, so 425 have to be.
-        out, tally = self.play(574, needed=500, of_savable=85)
+        # 5000 can be saved, so 4250 have to be.
+        out, tally = self.play(5740, needed=5000, of_savable=85)
         self.assertRegex(out, r"of it >= 85 %: held$")
         self.assertEqual(tally, (1, 0))
-        out, tally = self.play(576, needed=500, of_savable=85)
+        out, tally = self.play(5760, needed=5000, of_savable=85)
         self.assertRegex(out, r" 84\.8 %  of it >= 85 %: MISSED$")
         self.assertEqual(tally, (0, 1))
 
     def test_kernel_has_the_last_word(self):
-        out, tally = self.play(100, kernel=300, saved=90)
-        self.assertRegex(out, r" 1000 +300 .*MISSED$")
+        out, tally = self.play(1000, kernel=3000, saved=90)
+        self.assertRegex(out, r" 10000 +3000 .*MISSED$")
         self.assertEqual(tally, (0, 1))
 
     def test_no_bar_without_batches(self):
-        # Here a batch is two calls: 50 + 100.
-        out, tally = self.play(100, subject="shim:transparent+syscall", saved=90)
-        self.assertRegex(out, r" 1000 +150 +50 +50 +100 +85\.0 % +94\.4 %$")
+        # Here a batch is two calls: 500 + 1000.
+        out, tally = self.play(1000, subject="shim:transparent+syscall", saved=90)
+        self.assertRegex(out, r" 10000 +1500 +500 +500 +1000 +85\.0 % +94\.4 %$")
         self.assertEqual(tally, (1, 0))
 
     def test_nothing_to_save(self):
-        out, tally = self.play(1000, needed=991, of_savable=85)
-        self.assertRegex(out, r" 0\.0 % +-  none: less than 1 % can be saved$")
+        out, tally = self.play(10000, needed=9001, of_savable=85)
+        self.assertRegex(out, r" 0\.0 % +-  none: fewer than 1000 calls can be saved$")
         self.assertEqual(tally, (1, 0))
         # That is no excuse for a bar of what is saved.
-        self.assertEqual(self.play(1000, needed=991, saved=90)[1], (0, 1))
+        self.assertEqual(self.play(10000, needed=9001, saved=90)[1], (0, 1))
 
 
 class Failing(unittest.TestCase):
