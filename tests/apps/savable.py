@@ -55,7 +55,7 @@ RULES = {
     "waits": (True, "with a second thread, a wait that does not sleep stops deferring as well"),
     "stack": (True, "an event that is not in the caller's stack is not deferred"),
     "alone": (True, "nor is a call on a file that another process may have"),
-    "setsockopt": (True, "setsockopt, or connect of a datagram socket, carries out what is pending"),
+    "setsockopt": (True, "setsockopt (connect, of a datagram socket) carries out what is pending"),
     "errors": (False, "a call that fails with certainty is answered without a system call"),
 }
 # Remarks of record.c on an epoll_ctl.
