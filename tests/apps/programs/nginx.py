@@ -3,7 +3,6 @@ import re
 import signal
 from collections import Counter
 
-from harness import STOP_SECONDS
 from programs import web
 
 NGINX = "/usr/sbin/nginx"
@@ -12,7 +11,6 @@ CONFIGURATION = """
 daemon off;
 {user}
 worker_processes {workers};
-worker_shutdown_timeout {shutdown}s;
 pid {folder}/{name}.pid;
 error_log stderr notice;
 events {{ worker_connections 1024; }}
@@ -24,6 +22,7 @@ http {{
     uwsgi_temp_path {folder}/{name}.uwsgi;
     scgi_temp_path {folder}/{name}.scgi;
     sendfile on;
+    {patience}
     server {{
         listen 127.0.0.1:{port};
         location = /status {{ stub_status; access_log off; }}
@@ -31,6 +30,12 @@ http {{
     }}
 }}
 """
+# However long the machine stands still, no connection is closed for having been idle.
+PATIENCE = "keepalive_requests 1000000000; " + " ".join(
+    f"{name} 1d;"
+    for name in ("client_header_timeout", "client_body_timeout", "keepalive_timeout")
+    + ("send_timeout", "proxy_connect_timeout", "proxy_read_timeout", "proxy_send_timeout")
+)
 FILES = "location / {{ root {folder}/www; add_header X-Number $arg_n; {more} }}"
 PROXY = "location / {{ proxy_pass http://127.0.0.1:{port}; }}"
 STARTED = r"start worker process \d+"
@@ -44,7 +49,7 @@ def start(room, name, locations, native=False, workers=2):
         CONFIGURATION.format(
             user="user root;" if web.is_root() else "",
             workers=workers,
-            shutdown=STOP_SECONDS // 2,
+            patience=PATIENCE,
             folder=room.path,
             name=name,
             port=port,

@@ -7,10 +7,15 @@ NODE = "/usr/bin/node"
 SCRIPT = os.path.join(os.path.dirname(os.path.realpath(__file__)), "node_server.js")
 
 
-def play(room, *options):
+def start(room):
+    """Returns the server and its port."""
     web.write_files(room)
     server = room.start("node", [NODE, SCRIPT, room.file("www")], ready=r"^port (\d+)$")
-    port = int(server.says(r"^port (\d+)$").group(1))
+    return server, int(server.says(r"^port (\d+)$").group(1))
+
+
+def play(room, *options):
+    server, port = start(room)
     requests = room.count(2000, 20000)
     web.load(room, "files", port, requests, 50, *options)
     web.load(room, "echo", port, room.count(500, 5000), 50, "-p", *options)
@@ -18,7 +23,6 @@ def play(room, *options):
     web.load(room, "large files", port, large, 10, *options, names=["large"])
     web.load(room, "large echo", port, large, 10, "-p", *options, names=["large"])
     room.stop(server)
-    port_line = rf"port {port}\n"
     said = [line for line in server.text().splitlines() if line != f"port {port}"]
     room.must("output of node", said, ["closed"])
     room.summary = f"{requests} requests"

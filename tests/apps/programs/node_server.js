@@ -1,11 +1,13 @@
-// The HTTP server that programs/node.py plays: files from the folder that the argument names, read by libuv's threads,
-// and whatever a POST brings. It says its port when it listens, and ends by itself on SIGTERM.
+// The HTTP server that programs/node.py plays: files from the folder that the argument names, read
+// by libuv's threads; below /memory/ the page, from memory; and whatever a POST brings. It says its
+// port when it listens, and ends by itself on SIGTERM.
 'use strict';
 const fs = require('fs');
 const http = require('http');
 const path = require('path');
 
 const folder = process.argv[2];
+const memory = new Map([['page', fs.readFileSync(path.join(folder, 'page'))]]);
 const server = http.createServer((request, response) => {
   const url = new URL(request.url, 'http://localhost');
   response.setHeader('X-Number', url.searchParams.get('n'));
@@ -14,6 +16,10 @@ const server = http.createServer((request, response) => {
     return;
   }
   request.resume();
+  if (url.pathname.startsWith('/memory/')) {
+    response.end(memory.get(path.basename(url.pathname)));
+    return;
+  }
   fs.readFile(path.join(folder, path.basename(url.pathname)), (error, data) => {
     response.statusCode = error ? 404 : 200;
     response.end(error ? error.message : data);

@@ -2,8 +2,8 @@
 
 `needs` are files and the Debian packages that bring them. `quick` says whether --quick runs it. The
 native side is taken `references` times, and facts that differ among those are set aside; a
-`repeatable` function takes the names of facts as a second argument and looks at these alone, so that
-a difference can be confirmed.
+`repeatable` function takes the names of facts as a second argument and looks at these alone, so
+that a difference can be confirmed.
 """
 from dataclasses import dataclass
 from typing import Callable

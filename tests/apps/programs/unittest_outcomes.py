@@ -1,9 +1,10 @@
-"""The program that programs/python.py plays: runs modules of Python's own tests and writes one line a test.
+"""The program that programs/python.py plays: runs Python's tests and writes down their outcomes.
 
-    unittest_outcomes.py FILE NAME...
+    unittest_outcomes.py FILE SHARE SHARES NAME...
 
-A line of FILE is `start TEST` or `OUTCOME TEST`. The tests print what they like; that is not parsed.
-Resources such as the network are off, as in `python3 -m test` without -u.
+Of the classes of tests every one of SHARES processes takes its share. A line of FILE is
+`start TEST` or `OUTCOME TEST`. The tests print what they like; that is not read. Resources such as
+the network are off, as in `python3 -m test` without -u.
 """
 import sys
 import unittest
@@ -61,11 +62,21 @@ class Outcomes(unittest.TestResult):
             (self.addFailure if failed else self.addError)(test, error)
 
 
+def tests_of(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from tests_of(test)
+        else:
+            yield test
+
+
 def main():
-    path, *names = sys.argv[1:]
-    suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+    path, share, shares, *names = sys.argv[1:]
+    tests = list(tests_of(unittest.defaultTestLoader.loadTestsFromNames(names)))
+    classes = list(dict.fromkeys(type(test) for test in tests))
+    mine = classes[int(share) :: int(shares)]
     with open(path, "a") as file:
-        suite.run(Outcomes(file))
+        unittest.TestSuite(test for test in tests if type(test) in mine).run(Outcomes(file))
 
 
 if __name__ == "__main__":

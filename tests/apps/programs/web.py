@@ -5,7 +5,7 @@ import random
 import re
 import time
 
-from harness import START_SECONDS, Failure
+from harness import ANSWER_SECONDS, Failure
 
 # Name and size. The largest does not fit into a socket's buffers, so that servers wait for room.
 FILES = (("empty", 0), ("small", 13), ("page", 5000), ("picture", 100 * 1000))
@@ -18,17 +18,17 @@ def write_files(room):
         room.write(f"www/{name}", random.Random(name).randbytes(size))
 
 
-def targets(room, *names):
-    return [f"/{name}={room.file('www/' + name)}" for name in names]
+def targets(room, *names, under="/"):
+    return [f"{under}{name}={room.file('www/' + name)}" for name in names]
 
 
-def load(room, name, port, requests, connections, *options, names=None):
+def load(room, name, port, requests, connections, *options, names=None, under="/"):
     """Asks for each file in turn, and notes what came of it. The client runs natively."""
     names = names or [name for name, _ in FILES]
     said = room.run(
         name,
         [room.tool("httpload"), "-n", requests, "-c", connections, *options]
-        + [f"127.0.0.1:{port}", *targets(room, *names)],
+        + [f"127.0.0.1:{port}", *targets(room, *names, under=under)],
         native=True,
     )
     room.fact(name, said.splitlines()[-1] if said else "")
@@ -36,7 +36,7 @@ def load(room, name, port, requests, connections, *options, names=None):
 
 def ask(port, path):
     """One request of the driver's own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         return connection.getresponse().read().decode()
@@ -46,8 +46,8 @@ def ask(port, path):
         connection.close()
 
 
-def ask_until(port, path, pattern, what, seconds=10):
-    """Asks again until the answer matches: a server sees that a client is gone after the client does."""
+def ask_until(port, path, pattern, what, seconds=60):
+    """Asks until the answer matches: a server sees that a client is gone after the client does."""
     deadline = time.monotonic() + seconds
     while not (found := re.search(pattern, said := ask(port, path))):
         if time.monotonic() > deadline:
