@@ -470,7 +470,7 @@ static int clear_away(struct run *run, char *ret_why)
     struct wire *wire = run->wire;
     struct executor *executor = run->executor;
     char states[256] = "";
-    uint64_t begun = executor_now_ms();
+    uint64_t begun = executor_seen_ms();
     uint64_t look = begun + EXECUTOR_LOOK_MS;
     uint64_t deadline = begun + EXECUTOR_KILL_MS;
 
@@ -497,7 +497,7 @@ static int clear_away(struct run *run, char *ret_why)
                      executor->subject.name);
             return -ECHILD;
         }
-        uint64_t now = executor_now_ms();
+        uint64_t now = executor_seen_ms();
         if (now > look) {
             look = now + EXECUTOR_LOOK_MS;
             bool goes_on =
@@ -623,7 +623,7 @@ static void give_plain_order(struct run *run, unsigned actor, uint32_t order)
 static bool reset_process(struct run *run)
 {
     struct wire_actor *root = &run->wire->actors[0];
-    uint64_t deadline = executor_now_ms() + EXECUTOR_START_MS;
+    uint64_t deadline = executor_seen_ms() + EXECUTOR_START_MS;
 
     for (unsigned a = 1; a < run->program->nactors; a++) {
         if (run->actors[a].phase == PHASE_IDLE)
@@ -635,7 +635,7 @@ static bool reset_process(struct run *run)
         if (raw_load(&root->done) == raw_load(&root->order))
             return true;
         if (raw_load(&run->wire->root_ended) || executor_interrupted() ||
-            executor_now_ms() > deadline)
+            executor_seen_ms() > deadline)
             return false;
         executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
     }

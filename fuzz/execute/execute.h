@@ -65,7 +65,7 @@ void executor_interrupt(void);
 /* Ends the server and whatever its programs left. Accepts NULL. */
 void executor_stop(struct executor *executor);
 
-/* Milliseconds of the monotonic clock, by which deadlines are measured. */
+/* Milliseconds of the monotonic clock. */
 uint64_t executor_now_ms(void);
 
 const struct subject *executor_subject(const struct executor *executor);

@@ -9,6 +9,7 @@
 enum {
     EXECUTOR_POLL_MS =
         2, /* how often a sleeping controller looks whether who it waits for is alive */
+    EXECUTOR_STEP_MS = 20,     /* so much of the time between two looks counts at most */
     EXECUTOR_START_MS = 20000, /* a server that is not up by then never will be */
     EXECUTOR_KILL_MS = 20000,  /* who was killed and is not even runnable for so long never ends */
     EXECUTOR_STARVED_MS = 600000, /* what is killed and runnable is waited for, up to this */
@@ -17,6 +18,13 @@ enum {
     EXECUTOR_HELPERS_MAX =
         16, /* threads of a process that are no actors: io_uring workers, a subject's own */
 };
+
+/*
+ * Milliseconds for deadlines, as this thread has seen them pass: it has to ask every few of them.
+ * The clock goes on while the controller gets no CPU, and where a virtual machine is stopped for a
+ * minute those who are waited for were, too. That says nothing of them.
+ */
+uint64_t executor_seen_ms(void);
 
 struct executor {
     struct subject subject;

@@ -231,7 +231,7 @@ static bool check_spinning(struct run *run, const struct run_pass *pass, uint64_
 static void check_stall(struct run *run, const struct run_pass *pass)
 {
     uint64_t limit_ms = run->executor->options.watchdog_ms;
-    uint64_t now = executor_now_ms();
+    uint64_t now = executor_seen_ms();
 
     if (check_spinning(run, pass, limit_ms * 1000000))
         return;
@@ -606,7 +606,7 @@ int run_settle_block(struct run *run, const bool members[PROGRAM_ACTORS_MAX])
 int run_settle_root(struct run *run)
 {
     struct wire *wire = run->wire;
-    uint64_t deadline = executor_now_ms() + run->executor->options.start_ms;
+    uint64_t deadline = executor_seen_ms() + run->executor->options.start_ms;
 
     run->stall_armed = false;
     run->turn = 0;
@@ -623,7 +623,7 @@ int run_settle_root(struct run *run)
         }
         if (executor_interrupted())
             return -EINTR;
-        if (executor_now_ms() > deadline)
+        if (executor_seen_ms() > deadline)
             return -ETIMEDOUT; /* stuck in what the subject does before a fork */
         executor_wait_bell(run->executor, bell, EXECUTOR_POLL_MS);
     }
