@@ -69,14 +69,17 @@ static int epb_ctl_as(const struct epoll_batch_op *op, int as)
 static int epb_ctl(const struct epoll_batch_op *op, u32 flags)
 {
 	int result = epb_ctl_as(op, op->op);
+	int again;
 
 	if (!(flags & EPOLL_BATCH_FIXUPS))
 		return result;
 	if (op->op == EPOLL_CTL_ADD && result == -EEXIST)
-		return epb_ctl_as(op, EPOLL_CTL_MOD);
-	if (op->op == EPOLL_CTL_MOD && result == -ENOENT)
-		return epb_ctl_as(op, EPOLL_CTL_ADD);
-	return result;
+		again = epb_ctl_as(op, EPOLL_CTL_MOD);
+	else if (op->op == EPOLL_CTL_MOD && result == -ENOENT)
+		again = epb_ctl_as(op, EPOLL_CTL_ADD);
+	else
+		return result;
+	return again ? again : EPOLL_BATCH_REPAIRED;
 }
 
 /* Returns how many operations have been carried out. */

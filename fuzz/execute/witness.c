@@ -4,11 +4,14 @@
  * came of it: that is how the oracle knows when a deferred operation was carried out, and with what
  * result, instead of guessing it from the effects.
  *
- * What goes to the kernel by another road (inline system calls, io_uring, an ioctl) it does not
- * see; the oracle then reasons from the interest lists alone.
+ * It reads the calls of the kernel module of kmod/ as well. What goes to the kernel by another road
+ * (inline system calls, io_uring) it does not see; the oracle then reasons from the interest lists
+ * alone.
  */
 #include "fuzz/execute/raw.h"
 #include "fuzz/execute/wire.h"
+
+#include "kmod/epoll_batch.h"
 
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -65,6 +68,46 @@ static long carry_out(long epfd, long op, long fd, struct epoll_event *event)
 WITNESS_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     return (int)carry_out(epfd, op, fd, event);
+}
+
+/* One operation of a batch. One that was repaired was two calls. */
+static void write_down_carried(const struct epoll_batch_op *op, int result)
+{
+    struct epoll_event event = {.events = op->events, .data.u64 = op->data};
+
+    if (result == EPOLL_BATCH_REPAIRED) {
+        bool add = op->op == EPOLL_CTL_ADD;
+        write_down(op->epfd, op->op, op->fd, &event, add ? -EEXIST : -ENOENT);
+        write_down(op->epfd, add ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, op->fd, &event, 0);
+        return;
+    }
+    write_down(op->epfd, op->op, op->fd, &event, result);
+}
+
+/* What the module says that it has carried out. It has read and written this memory, so it can be
+ * read. */
+static void write_down_batch(const struct epoll_batch_run *run, long done)
+{
+    const struct epoll_batch_op *ops = (const void *)(uintptr_t)run->ops;
+    const int32_t *results = (const void *)(uintptr_t)run->results;
+
+    for (long index = 0; index < done; index++)
+        write_down_carried(&ops[index], results[index]);
+}
+
+WITNESS_EXPORT int ioctl(int fd, unsigned long request, void *argument);
+WITNESS_EXPORT int ioctl(int fd, unsigned long request, void *argument)
+{
+    long result = raw_syscall3(SYS_ioctl, fd, (long)request, (long)argument);
+
+    if (result < 0) {
+        errno = (int)-result;
+        return -1;
+    }
+    /* Both structures begin with the batch. */
+    if (request == EPOLL_BATCH_RUN || request == EPOLL_BATCH_WAIT)
+        write_down_batch(argument, result);
+    return (int)result;
 }
 
 /* syscall(2) takes up to six arguments; reading ones that were not passed is what libc's own does.
