@@ -64,38 +64,52 @@ static int write_word(const char *path, const char *word)
     return written < 0 ? -errno : 0;
 }
 
+/* Opened before anything is made to fail. */
+static __thread int faults = -1;
+
 int faults_arm(unsigned int nth)
 {
-    static const char *const off[] = {"/sys/kernel/debug/failslab/ignore-gfp-wait",
-                                      "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait"};
+    /* Allocations that may sleep are spared otherwise, and the module makes no others. A line of
+     * the log for each fault would hide the lines that matter. */
+    static const struct {
+        const char *path, *word;
+    } settings[] = {
+        {"/sys/kernel/debug/failslab/ignore-gfp-wait", "N"},
+        {"/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N"},
+        {"/sys/kernel/debug/fail_page_alloc/min-order", "0"},
+        {"/sys/kernel/debug/failslab/verbose", "0"},
+        {"/sys/kernel/debug/fail_page_alloc/verbose", "0"},
+        {"/sys/kernel/debug/fail_usercopy/verbose", "0"},
+    };
     char word[16];
 
-    /* Allocations that may sleep are spared otherwise, and the module makes no others. */
-    for (size_t index = 0; index < sizeof(off) / sizeof(off[0]); index++) {
-        int err = write_word(off[index], "N");
+    if (faults < 0) {
+        for (size_t index = 0; index < sizeof(settings) / sizeof(settings[0]); index++) {
+            int err = write_word(settings[index].path, settings[index].word);
 
-        if (err) {
-            return err;
+            if (err) {
+                return err;
+            }
+        }
+        faults = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+        if (faults < 0) {
+            return -errno;
         }
     }
-    (void)write_word("/sys/kernel/debug/fail_page_alloc/min-order", "0");
     snprintf(word, sizeof(word), "%u", nth);
-    return write_word("/proc/thread-self/fail-nth", word);
+    /* This call can be the one that fails, if the last one did not. */
+    while (pwrite(faults, word, strlen(word), 0) < 0) {
+        if (errno != EFAULT && errno != ENOMEM) {
+            return -errno;
+        }
+    }
+    return 0;
 }
 
 int faults_made(void)
 {
     char word[16] = "";
-    int fd = open("/proc/thread-self/fail-nth", O_RDONLY | O_CLOEXEC);
-    ssize_t length = -1;
 
-    if (fd >= 0) {
-        length = read(fd, word, sizeof(word) - 1);
-        close(fd);
-    }
-    if (length <= 0) {
-        fprintf(stderr, "fail-nth cannot be read: %s\n", strerror(errno));
-        exit(1);
-    }
-    return strtol(word, NULL, 10) == 0;
+    /* One that has not been made yet is made here. */
+    return pread(faults, word, sizeof(word) - 1, 0) > 0 && strtol(word, NULL, 10) == 0;
 }
