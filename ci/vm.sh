@@ -121,18 +121,29 @@ vm_copy_binary() {
     done
 }
 
+# Notes a path whose content is to be brought back.
+vm_bring_back() {
+    local path
+    path=$(realpath -sm "$1")
+    echo "$path" >>"$ROOM/root/vm/back"
+    [ ! -d "$(dirname "$path")" ] || mkdir -p "$ROOM/root$(dirname "$path")"
+}
+
 # Copies the files that arguments name, and notes what is to be brought back.
 vm_copy_arguments() {
     local argument previous='' path
+    # Where `fuzz` puts what it finds if nobody says otherwise.
+    vm_bring_back findings
     for argument in "$@"; do
         path=${argument#preload:}
         case $previous in
         --out | --junit | -o)
-            realpath -sm "$argument" >>"$ROOM/root/vm/back"
+            vm_bring_back "$argument"
             previous=$argument
             continue
             ;;
         esac
+        case $argument in --out=* | --junit=*) vm_bring_back "${argument#*=}" ;; esac
         if [ "$path" != "$argument" ] && [ -f "$path" ]; then
             vm_copy_binary "$path"
         elif [ -e "$path" ] && [ "$path" != / ] && [[ $path == */* || -f $path || -d $path ]]; then
@@ -194,10 +205,14 @@ vm_start() { # vm_start ACCEL CPUS BOOT IMAGE PREFIX
     VM_QEMU=$!
 }
 
-# Waits for the machine's end; false if it did not come in time.
-vm_await() { # vm_await SECONDS
-    local deadline=$((SECONDS + $1))
+# Waits for the machine's end; false if it did not come in time, or had to be brought about.
+vm_await() { # vm_await SECONDS [LOG]
+    local deadline=$((SECONDS + $1)) complained=no
     while kill -0 "$VM_QEMU" 2>/dev/null; do
+        if [ -n "${2-}" ] && [ $complained = no ] && grep -qaE "$VM_COMPLAINT" "$2"; then
+            # The rest of the report is a matter of moments.
+            complained=yes deadline=$((SECONDS + 2))
+        fi
         if [ $SECONDS -ge $deadline ]; then
             kill -KILL "$VM_QEMU"
             wait "$VM_QEMU" 2>/dev/null || true
@@ -232,8 +247,9 @@ vm_choose_accel() {
     cat "$noted"
 }
 
-vm_boot() { # vm_boot LIMIT CPUS BOOT
-    local accel followers=()
+vm_boot() { # vm_boot LIMIT CPUS BOOT FIRST
+    local accel followers=() watched=''
+    [ "$4" = no ] || watched=$ROOM/log
     mkfifo "$ROOM/never"
     vm_choose_accel >"$ROOM/accel"
     accel=$(cat "$ROOM/accel")
@@ -244,7 +260,7 @@ vm_boot() { # vm_boot LIMIT CPUS BOOT
     tail -c +1 -f --pid="$VM_QEMU" -s 0.2 "$ROOM/err" >&2 2>/dev/null &
     followers+=($!)
     VM_ENDED=yes
-    vm_await "$1" || VM_ENDED=no
+    vm_await "$1" "$watched" || VM_ENDED=no
     wait "${followers[@]}" || true
 }
 
@@ -257,9 +273,7 @@ vm_finish() { # vm_finish LOG
         head -20 "$ROOM/complaints" | tr -d '\r' | sed 's/^/  /' >&2
     fi
     mkdir -p "$ROOM/got"
-    if [ $VM_ENDED = no ]; then
-        echo "ci/vm: the machine did not come to its end in time and was stopped" >&2
-    fi
+    [ $VM_ENDED = yes ] || echo "ci/vm: the machine did not come to its end and was stopped" >&2
     if ! tar -xf "$ROOM/back" -C "$ROOM/got" 2>/dev/null || [ ! -s "$ROOM/got/vm/status" ]; then
         [ -s "$ROOM/complaints" ] && exit 1
         echo "ci/vm: the machine ended before its command; the last lines of the kernel's log, and QEMU:" >&2
