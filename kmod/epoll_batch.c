@@ -79,7 +79,7 @@ static int epb_ctl(const struct epoll_batch_op *op, u32 flags)
 		again = epb_ctl_as(op, EPOLL_CTL_ADD);
 	else
 		return result;
-	return again ? again : EPOLL_BATCH_REPAIRED;
+	return again ? again - EPOLL_BATCH_SECOND : EPOLL_BATCH_REPAIRED;
 }
 
 /* Returns how many operations have been carried out. */

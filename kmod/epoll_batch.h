@@ -32,7 +32,7 @@ struct epoll_batch_op {
 /*
  * An ADD that fails with EEXIST is tried as a MOD, and a MOD that fails with
  * ENOENT as an ADD. The result is that of the second try: EPOLL_BATCH_REPAIRED
- * if it succeeds, or its error.
+ * if it succeeds, or its negative errno less EPOLL_BATCH_SECOND.
  */
 #define EPOLL_BATCH_FIXUPS	0x1
 /* The batch ends behind the first operation that fails. */
@@ -40,13 +40,15 @@ struct epoll_batch_op {
 
 /* The result of an operation that succeeded as another one than was asked. */
 #define EPOLL_BATCH_REPAIRED	1
+/* Subtracted from the error of an operation that failed in both ways. */
+#define EPOLL_BATCH_SECOND	4096
 
 /*
  * struct epoll_batch_run - operations, carried out in order
  * @ops: address of struct epoll_batch_op[@count]; read once, before the first
  *	operation is carried out
  * @results: address of __s32[@count]: for each operation 0, EPOLL_BATCH_REPAIRED
- *	or a negative errno; -ECANCELED if it has not been carried out
+ *	or an error; -ECANCELED if it has not been carried out
  * @count: number of operations, at most EPOLL_BATCH_MAX
  * @flags: EPOLL_BATCH_FIXUPS, EPOLL_BATCH_STOP
  */

@@ -162,6 +162,15 @@ static size_t module_measure(const struct pending_op *ops, size_t count)
     return length;
 }
 
+/* What came of an operation, whichever of two tries it was. */
+static int module_read_result(int32_t result)
+{
+    if (result == EPOLL_BATCH_REPAIRED) {
+        return 0;
+    }
+    return result < -EPOLL_BATCH_SECOND ? result + EPOLL_BATCH_SECOND : result;
+}
+
 /*
  * Hands operations over. Returns how many of them have been carried out, and writes their results;
  * 0: none has been.
@@ -198,8 +207,8 @@ static size_t module_carry(struct pending_op *ops, size_t count, unsigned int fl
     }
     backend_count(0, (uint64_t)done);
     for (size_t index = 0; index < (size_t)done; index++) {
-        assert(results[index] <= 0 || results[index] == EPOLL_BATCH_REPAIRED);
-        ops[index].result = results[index] == EPOLL_BATCH_REPAIRED ? 0 : results[index];
+        ops[index].result = module_read_result(results[index]);
+        assert(ops[index].result <= 0);
     }
     return (size_t)done;
 }

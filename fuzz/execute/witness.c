@@ -70,15 +70,16 @@ WITNESS_EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event
     return (int)carry_out(epfd, op, fd, event);
 }
 
-/* One operation of a batch. One that was repaired was two calls. */
+/* One operation of a batch. One that was tried again was two calls. */
 static void write_down_carried(const struct epoll_batch_op *op, int result)
 {
     struct epoll_event event = {.events = op->events, .data.u64 = op->data};
 
-    if (result == EPOLL_BATCH_REPAIRED) {
+    if (result == EPOLL_BATCH_REPAIRED || result < -EPOLL_BATCH_SECOND) {
         bool add = op->op == EPOLL_CTL_ADD;
         write_down(op->epfd, op->op, op->fd, &event, add ? -EEXIST : -ENOENT);
-        write_down(op->epfd, add ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, op->fd, &event, 0);
+        write_down(op->epfd, add ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, op->fd, &event,
+                   result == EPOLL_BATCH_REPAIRED ? 0 : result + EPOLL_BATCH_SECOND);
         return;
     }
     write_down(op->epfd, op->op, op->fd, &event, result);
