@@ -34,7 +34,8 @@
 
 /* Operations in one ioctl: what a signal handler's stack has room for. */
 #define MODULE_CHUNK 64
-/* The device's number is below the first and not below the second. */
+/* The device's number is below the first and not below the second: where programs of epdiff's have
+ * none, and a table that reaches there costs little. */
 #define MODULE_NUMBER_END   1024
 #define MODULE_NUMBER_FIRST 256
 /* A result that no operation has. */
@@ -64,31 +65,16 @@ static long module_call(long number, long a, long b, long c, long d)
     return result;
 }
 
-/* Gives the descriptor its place, or returns a negative errno; fd is closed in either case. */
+/* Gives the descriptor its place, or returns -EMFILE; fd is closed in either case. */
 static long module_move(long fd)
 {
-    struct rlimit old, raised;
     long number = -EMFILE;
-    long result = module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&old);
 
-    /* A soft limit is what the program may have; the number that goes beyond is none of those. */
-    raised = old;
-    if (result == 0 && old.rlim_cur < MODULE_NUMBER_END) {
-        raised.rlim_cur = old.rlim_max < MODULE_NUMBER_END ? old.rlim_max : MODULE_NUMBER_END;
-        result = module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&raised, 0);
-    }
-    for (long at = MODULE_NUMBER_END - 1;
-         result == 0 && number == -EMFILE && at >= MODULE_NUMBER_FIRST; at--) {
+    for (long at = MODULE_NUMBER_END - 1; number < 0 && at >= MODULE_NUMBER_FIRST; at--) {
         number = module_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, at, 0);
-        if (number == -EINVAL) {
-            number = -EMFILE; /* at the limit or beyond */
-        }
-    }
-    if (raised.rlim_cur != old.rlim_cur) {
-        (void)module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&old, 0);
     }
     (void)module_call(SYS_close, fd, 0, 0, 0);
-    return result < 0 ? result : number;
+    return number < 0 ? -EMFILE : number;
 }
 
 /* NULL if it is the device that this backend knows how to use, or what else it is. */
@@ -113,14 +99,13 @@ static const char *module_query(long fd)
     return module_line;
 }
 
-static const char *module_start(void)
+/* Opens the device under its number. Returns NULL, or why that cannot be. */
+static const char *module_open(void)
 {
     long fd = module_call(SYS_openat, AT_FDCWD, (long)EPOLL_BATCH_DEVICE,
                           O_RDWR | O_CLOEXEC | O_NOCTTY, 0);
     const char *why;
 
-    *(void **)&module_ioctl = dlsym(RTLD_NEXT, "ioctl");
-    assert(module_ioctl != NULL);
     if (fd == -ENOENT || fd == -ENXIO || fd == -ENODEV) {
         return "there is no " EPOLL_BATCH_DEVICE ": the kernel module epoll_batch is not loaded";
     }
@@ -143,6 +128,30 @@ static const char *module_start(void)
     }
     module_number = (int)fd;
     return NULL;
+}
+
+static const char *module_start(void)
+{
+    struct rlimit old, raised;
+    const char *why;
+
+    *(void **)&module_ioctl = dlsym(RTLD_NEXT, "ioctl");
+    assert(module_ioctl != NULL);
+    /* The soft limit is about the program's numbers, and the device has none of those: it is out of
+     * the way while the device is opened. */
+    if (module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&old) != 0) {
+        return "prlimit fails";
+    }
+    raised = old;
+    if (old.rlim_cur < MODULE_NUMBER_END) {
+        raised.rlim_cur = old.rlim_max < MODULE_NUMBER_END ? old.rlim_max : MODULE_NUMBER_END;
+        (void)module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&raised, 0);
+    }
+    why = module_open();
+    if (raised.rlim_cur != old.rlim_cur) {
+        (void)module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&old, 0);
+    }
+    return why;
 }
 
 /* The module takes events by value, so a null one where one is read goes by the plain call. */
