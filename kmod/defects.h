@@ -22,6 +22,7 @@ enum defect {
 	DEFECT_LOST_MEMORY_CHECK, /* no memory is taken for memory */
 	DEFECT_RESTARTED,	/* a signal restarts a call that did something */
 	DEFECT_READ_TWICE,	/* the operations are read while they are run */
+	DEFECT_SLEPT_ON_RELEASE, /* a wait keeps a closed file alive */
 };
 
 #ifdef EPOLL_BATCH_DEFECTS
@@ -35,6 +36,7 @@ static const char *const defect_names[] = {
 	[DEFECT_LOST_MEMORY_CHECK] = "lost-memory-check",
 	[DEFECT_RESTARTED] = "restarted",
 	[DEFECT_READ_TWICE] = "read-twice",
+	[DEFECT_SLEPT_ON_RELEASE] = "slept-on-release",
 };
 
 static char *defect_name = "none";

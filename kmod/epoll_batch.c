@@ -209,7 +209,7 @@ static long epb_run(const struct epoll_batch_run __user *user_run)
  */
 static bool epb_owes_release(void)
 {
-	return task_work_pending(current);
+	return task_work_pending(current) && !defect_is(DEFECT_SLEPT_ON_RELEASE);
 }
 
 static s32 epb_do_wait(const struct epoll_batch_wait *wait)
