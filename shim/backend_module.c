@@ -90,7 +90,7 @@ static const char *module_query(long fd)
                info.max_ops < MODULE_CHUNK) {
         (void)snprintf(module_line, sizeof(module_line),
                        "the kernel module epoll_batch is another one: version %u, %u operations, "
-                       "features %#llx; expected version %u",
+                       "features %#llx; expected version %d",
                        info.version, info.max_ops, (unsigned long long)info.features,
                        EPOLL_BATCH_VERSION);
     } else {
