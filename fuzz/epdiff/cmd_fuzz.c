@@ -45,6 +45,8 @@ static const char help[] =
     "the steps, and\n"
     "                  without\n"
     "  --watchdog MS   how long an actor may be stuck inside the subject (default 1000)\n"
+    "  --vm[=debug]    in a virtual machine with the kernel module; =debug: with the debug "
+    "kernel\n"
     "  -v, --verbose   every finding in full; without it, one of each kind: of each class and "
     "hazard\n"
     "  --json          findings and summary as JSON lines\n\n"

@@ -32,6 +32,8 @@ static const char help[] =
     "is always\n"
     "                         judged so\n"
     "  --watchdog MS          how long an actor may be stuck inside the subject (default 1000)\n"
+    "  --vm[=debug]           in a virtual machine with the kernel module; =debug: with the debug "
+    "kernel\n"
     "  -j N                   workers (default: one a CPU)\n"
     "  --junit FILE           the results as JUnit XML too\n"
     "  --json                 one JSON line a check instead of text\n"

@@ -27,6 +27,8 @@ static const char help[] =
     "  --metamorphic     compare each subject with itself: with flush points between the steps, "
     "and without\n"
     "  --watchdog MS     how long an actor may be stuck inside the subject (default 1000)\n"
+    "  --vm[=debug]      in a virtual machine with the kernel module; =debug: with the debug "
+    "kernel\n"
     "  --json            the same facts as JSON lines\n\n"
     "exit status: 0 all equal, 1 a divergence, 2 bad usage or malformed input, 3 the harness could "
     "not do its work\n";

@@ -1,5 +1,6 @@
 /* epdiff: finds out whether a layer that batches epoll_ctl still behaves like epoll. */
 #include "fuzz/epdiff/cli.h"
+#include "fuzz/epdiff/vm.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -73,7 +74,9 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
-        int status = commands[i].run(argc - 1, argv + 1);
+        int status = vm_take_over(argc, argv);
+        if (status == STATUS_OK)
+            status = commands[i].run(argc - 1, argv + 1);
         if (fflush(stdout) != 0 || ferror(stdout)) {
             cli_error(argv[1], "standard output cannot be written");
             return STATUS_HARNESS;

@@ -6,24 +6,34 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the shim says of io_uring on this machine; empty: it can be had. */
-static const char *why_no_io_uring(void)
+/* The words that a program can require, and the subject that starts where they are met. */
+static const struct {
+    const char *word;
+    const char *subject;
+} known[] = {
+    {"io_uring", "shim:naive+uring"},
+    {"module", "shim:naive+module"},
+};
+#define NKNOWN (sizeof(known) / sizeof(known[0]))
+
+/* What the shim says of it on this machine; empty: it can be had. */
+static const char *why_not(size_t index)
 {
-    static char why[EXECUTE_WHY_MAX + 1];
-    static bool asked;
+    static char why[NKNOWN][EXECUTE_WHY_MAX + 1];
+    static bool asked[NKNOWN];
     struct executor_options options = {.cpu = -1};
     struct subject subject;
     struct executor *executor;
 
-    if (asked)
-        return why;
-    asked = true;
-    if (subject_parse("shim:naive+uring", &subject, why, sizeof(why)) != 0 ||
-        executor_start(&subject, &options, &executor, why) != 0)
-        return why;
-    why[0] = '\0';
+    if (asked[index])
+        return why[index];
+    asked[index] = true;
+    if (subject_parse(known[index].subject, &subject, why[index], sizeof(why[index])) != 0 ||
+        executor_start(&subject, &options, &executor, why[index]) != 0)
+        return why[index];
+    why[index][0] = '\0';
     executor_stop(executor);
-    return why;
+    return why[index];
 }
 
 _Bool requires_are_met(const char *requires, char *ret_why, size_t size)
@@ -31,14 +41,18 @@ _Bool requires_are_met(const char *requires, char *ret_why, size_t size)
     for (const char *at = requires;;) {
         at += strspn(at, " ,\t");
         size_t length = strcspn(at, " ,\t");
+        size_t index = 0;
         if (length == 0)
             return true;
-        if (length != strlen("io_uring") || memcmp(at, "io_uring", length) != 0) {
+        while (index < NKNOWN &&
+               (strlen(known[index].word) != length || memcmp(at, known[index].word, length) != 0))
+            index++;
+        if (index == NKNOWN) {
             snprintf(ret_why, size, "requires %.100s, which this build does not have", requires);
             return false;
         }
-        if (why_no_io_uring()[0]) {
-            snprintf(ret_why, size, "requires io_uring: %s", why_no_io_uring());
+        if (why_not(index)[0]) {
+            snprintf(ret_why, size, "requires %s: %s", known[index].word, why_not(index));
             return false;
         }
         at += length;

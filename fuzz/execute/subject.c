@@ -10,7 +10,7 @@
 /* The shim's policies and backends, as its own tables name them. They meet the tool by these names
  * only. */
 static const char *const policies[] = {"naive", "hash", "tls", "transparent", NULL};
-static const char *const backends[] = {"syscall", "uring", NULL};
+static const char *const backends[] = {"syscall", "uring", "module", NULL};
 
 int subject_home(char *ret_path, size_t size)
 {
@@ -79,7 +79,7 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
         return -EINVAL;
     }
     if (!in_list(backends, subject->backend)) {
-        snprintf(ret_why, size, "unknown backend '%s', expected syscall or uring",
+        snprintf(ret_why, size, "unknown backend '%s', expected syscall, uring or module",
                  subject->backend);
         return -EINVAL;
     }

@@ -120,10 +120,10 @@ static void test_backend(void **state)
     (void)state;
     check_refused("hash", "",
                   "libepbatch: EPBATCH_BACKEND is \"\", which is unknown; it must be one of: "
-                  "syscall uring\n");
+                  "syscall uring module\n");
     check_refused("hash", "io_uring",
                   "libepbatch: EPBATCH_BACKEND is \"io_uring\", which is unknown; it must be one "
-                  "of: syscall uring\n");
+                  "of: syscall uring module\n");
 }
 
 static void test_stays_one_line(void **state)
@@ -155,6 +155,19 @@ static void test_a_machine_without_io_uring(void **state)
     without_io_uring = false;
 }
 
+static void test_a_machine_without_the_module(void **state)
+{
+    (void)state;
+    if (access("/dev/epoll_batch", F_OK) == 0) {
+        check_runs("hash", "module");
+        return;
+    }
+    check_refused(
+        "hash", "module",
+        "libepbatch: EPBATCH_BACKEND is \"module\", but there is no /dev/epoll_batch: the "
+        "kernel module epoll_batch is not loaded\n");
+}
+
 static void test_accepted(void **state)
 {
     (void)state;
@@ -167,8 +180,11 @@ static void test_accepted(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_policy),         cmocka_unit_test(test_backend),
-        cmocka_unit_test(test_stays_one_line), cmocka_unit_test(test_a_machine_without_io_uring),
+        cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_backend),
+        cmocka_unit_test(test_stays_one_line),
+        cmocka_unit_test(test_a_machine_without_io_uring),
+        cmocka_unit_test(test_a_machine_without_the_module),
         cmocka_unit_test(test_accepted),
     };
     ssize_t length;
