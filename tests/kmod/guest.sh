@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The module's tests inside ci/vm's machine; ends with 1 if one fails.
-#   guest.sh TEST VECTORS CALLS [ROUNDS GAIN]: one of the test programs, with its path; the number of random
+#   guest.sh TEST VECTORS CALLS [ROUNDS [GAIN]]: one of the test programs, with its path; the number of random
 #   vectors, of the storm's calls (0: no storm), and the benchmark's arguments.
 folder=${1%/*}
 for test in test_module test_backend; do
@@ -15,5 +15,5 @@ done
 "$folder/kmod_vectors" "$2" || exit 1
 [ "$3" -eq 0 ] || "$folder/kmod_storm" "$3" || exit 1
 if [ $# -gt 3 ]; then
-    "$folder/kmod_bench_module" "$4" "$5" || exit 1
+    "$folder/kmod_bench_module" "$4" ${5:+"$5"} || exit 1
 fi
