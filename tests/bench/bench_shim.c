@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 enum {
-    ROUNDS_MAX = 301,
+    ROUNDS_MAX = 2001,
     FIGURES_MAX = 8,
     SUBJECTS_MAX = 8,
     OUTPUT_MAX = 4096,
@@ -366,13 +366,18 @@ static void list(void)
     exit(0);
 }
 
-static long number(const char *text, long most)
+static long number(const char *option, const char *text, long most)
 {
-    long value = text == NULL ? 0 : strtol(text, NULL, 10);
+    char *end = NULL;
+    long value = text == NULL ? 0 : strtol(text, &end, 10);
 
-    if (value < 1)
+    if (text == NULL)
         usage();
-    return value > most ? most : value;
+    if (value < 1 || value > most || *end != '\0') {
+        fprintf(stderr, "bench_shim: %s is \"%s\", expected 1 to %ld\n", option, text, most);
+        exit(2);
+    }
+    return value;
 }
 
 static void parse(char **arguments, struct options *options)
@@ -385,9 +390,9 @@ static void parse(char **arguments, struct options *options)
         else if (at[1] == NULL)
             usage();
         else if (strcmp(*at, "--rounds") == 0)
-            options->rounds = (unsigned)number(*++at, ROUNDS_MAX);
+            options->rounds = (unsigned)number("--rounds", *++at, ROUNDS_MAX);
         else if (strcmp(*at, "--operations") == 0)
-            options->operations = number(*++at, LONG_MAX / 4);
+            options->operations = number("--operations", *++at, LONG_MAX / 4);
         else if (strcmp(*at, "--only") == 0)
             options->only = *++at;
         else if (strcmp(*at, "--shim") == 0)
