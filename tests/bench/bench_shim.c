@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 enum {
-    ROUNDS_MAX = 2001,
+    ROUNDS_MAX = BENCH_RUNS_MAX,
     FIGURES_MAX = 8,
     SUBJECTS_MAX = 8,
     OUTPUT_MAX = 4096,
