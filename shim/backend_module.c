@@ -19,6 +19,7 @@
 #include "shim/backend.h"
 
 #include "kmod/epoll_batch.h"
+#include "shim/raw.h"
 
 #include <assert.h>
 #include <dlfcn.h>
@@ -50,30 +51,15 @@ static int (*module_ioctl)(int fd, unsigned long request, ...);
 static int module_number = -1;
 static char module_line[MODULE_LINE_MAX];
 
-/* Inline, for the program may take over libc's functions, and so does the shim itself. Returns what
- * the kernel does. */
-static long module_call(long number, long a, long b, long c, long d)
-{
-    long result;
-    /* cppcheck-suppress constStatement */
-    register long r10 __asm__("r10") = d;
-
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
 /* Gives the descriptor its place, or returns -EMFILE; fd is closed in either case. */
 static long module_move(long fd)
 {
     long number = -EMFILE;
 
     for (long at = MODULE_NUMBER_END - 1; number < 0 && at >= MODULE_NUMBER_FIRST; at--) {
-        number = module_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, at, 0);
+        number = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, at, 0, 0, 0);
     }
-    (void)module_call(SYS_close, fd, 0, 0, 0);
+    (void)raw_call(SYS_close, fd, 0, 0, 0, 0, 0);
     return number < 0 ? -EMFILE : number;
 }
 
@@ -81,7 +67,7 @@ static long module_move(long fd)
 static const char *module_query(long fd)
 {
     struct epoll_batch_info info = {0};
-    long result = module_call(SYS_ioctl, fd, (long)EPOLL_BATCH_QUERY, (long)&info, 0);
+    long result = raw_call(SYS_ioctl, fd, (long)EPOLL_BATCH_QUERY, (long)&info, 0, 0, 0);
 
     if (result != 0) {
         (void)snprintf(module_line, sizeof(module_line),
@@ -102,8 +88,8 @@ static const char *module_query(long fd)
 /* Opens the device under its number. Returns NULL, or why that cannot be. */
 static const char *module_open(void)
 {
-    long fd = module_call(SYS_openat, AT_FDCWD, (long)EPOLL_BATCH_DEVICE,
-                          O_RDWR | O_CLOEXEC | O_NOCTTY, 0);
+    long fd = raw_call(SYS_openat, AT_FDCWD, (long)EPOLL_BATCH_DEVICE,
+                       O_RDWR | O_CLOEXEC | O_NOCTTY, 0, 0, 0);
     const char *why;
 
     if (fd == -ENOENT || fd == -ENXIO || fd == -ENODEV) {
@@ -116,7 +102,7 @@ static const char *module_open(void)
     }
     why = module_query(fd);
     if (why != NULL) {
-        (void)module_call(SYS_close, fd, 0, 0, 0);
+        (void)raw_call(SYS_close, fd, 0, 0, 0, 0, 0);
         return why;
     }
     fd = module_move(fd);
@@ -139,17 +125,17 @@ static const char *module_start(void)
     assert(module_ioctl != NULL);
     /* The soft limit is about the program's numbers, and the device has none of those: it is out of
      * the way while the device is opened. */
-    if (module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&old) != 0) {
+    if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&old, 0, 0) != 0) {
         return "prlimit fails";
     }
     raised = old;
     if (old.rlim_cur < MODULE_NUMBER_END) {
         raised.rlim_cur = old.rlim_max < MODULE_NUMBER_END ? old.rlim_max : MODULE_NUMBER_END;
-        (void)module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&raised, 0);
+        (void)raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&raised, 0, 0, 0);
     }
     why = module_open();
     if (raised.rlim_cur != old.rlim_cur) {
-        (void)module_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&old, 0);
+        (void)raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)&old, 0, 0, 0);
     }
     return why;
 }

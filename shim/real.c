@@ -1,5 +1,7 @@
 #include "shim/real.h"
 
+#include "shim/raw.h"
+
 #include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,29 +15,18 @@
 /* What the kernel expects as the size of a signal set; libc's sigset_t is larger. */
 #define KERNEL_SIGSET_SIZE ((_NSIG - 1) / 8)
 
-/* By an instruction of its own: the function syscall is one of those that the shim takes over. */
+/* As the function syscall, with an errno. */
 static long raw_syscall(long number, ...)
 {
     va_list arguments;
     long a[6];
-    long result;
 
     va_start(arguments, number);
     for (size_t index = 0; index < 6; index++) {
         a[index] = va_arg(arguments, long);
     }
     va_end(arguments);
-    /* cppcheck-suppress constStatement */
-    register long r10 __asm__("r10") = a[3];
-    /* cppcheck-suppress constStatement */
-    register long r8 __asm__("r8") = a[4];
-    /* cppcheck-suppress constStatement */
-    register long r9 __asm__("r9") = a[5];
-
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
+    long result = raw_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (result < 0 && result > -4096) {
         errno = (int)-result;
         return -1;
