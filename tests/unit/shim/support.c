@@ -4,15 +4,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* A body that is not done by then hangs. Generous, for sanitizers on a busy machine. */
-#define BODY_SECONDS_MAX 30
 
 void check_equal(long long actual, long long expected, const char *text, const char *file, int line)
 {
@@ -136,6 +135,11 @@ void await_thread_in(int tid, long number)
     }
 }
 
+void die_with_parent(void)
+{
+    CHECK_EQUAL(prctl(PR_SET_PDEATHSIG, SIGKILL), 0);
+}
+
 void isolate(void (*body)(void))
 {
     int status;
@@ -143,7 +147,7 @@ void isolate(void (*body)(void))
 
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(BODY_SECONDS_MAX);
+        die_with_parent();
         body();
         _exit(0);
     }

@@ -109,7 +109,7 @@ static void body_fork_amid(void)
 
         CHECK(child >= 0);
         if (child == 0) {
-            alarm(10);
+            die_with_parent();
             use_own_instance();
             _exit(0);
         }
