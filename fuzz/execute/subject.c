@@ -62,10 +62,9 @@ static int set_library(struct subject *subject, const char *path, char *ret_why,
     return 0;
 }
 
-static int parse_shim(struct subject *subject, const char *name, char *ret_why, size_t size)
+/* Takes "POLICY+BACKEND" or "POLICY" apart. */
+static int parse_shim_name(struct subject *subject, const char *name, char *ret_why, size_t size)
 {
-    char home[PATH_MAX];
-    char path[PATH_MAX + 32];
     size_t policy_length = strcspn(name, "+");
     const char *backend = name[policy_length] ? name + policy_length + 1 : "syscall";
 
@@ -84,7 +83,18 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
         return -EINVAL;
     }
     snprintf(subject->name, sizeof(subject->name), "shim:%s+%s", subject->policy, subject->backend);
-    int err = subject_home(home, sizeof(home));
+    return 0;
+}
+
+static int parse_shim(struct subject *subject, const char *name, char *ret_why, size_t size)
+{
+    char home[PATH_MAX];
+    char path[PATH_MAX + 32];
+
+    int err = parse_shim_name(subject, name, ret_why, size);
+    if (err)
+        return err;
+    err = subject_home(home, sizeof(home));
     if (err) {
         snprintf(ret_why, size, "the tool's own folder cannot be found: %s", strerror(-err));
         return -EINVAL;
@@ -125,6 +135,15 @@ int subject_inject(struct subject *subject, const char *inject, char *ret_why, s
     return err;
 }
 
+static int unknown_kind(const char *name, char *ret_why, size_t size)
+{
+    snprintf(
+        ret_why, size,
+        "unknown subject '%.100s', expected native, model, shim:POLICY+BACKEND or preload:PATH",
+        name);
+    return -EINVAL;
+}
+
 int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, size_t size)
 {
     struct subject *subject = ret_subject;
@@ -152,11 +171,20 @@ int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, 
         }
         return set_library(subject, name + 8, ret_why, size);
     }
-    snprintf(
-        ret_why, size,
-        "unknown subject '%.100s', expected native, model, shim:POLICY+BACKEND or preload:PATH",
-        name);
-    return -EINVAL;
+    return unknown_kind(name, ret_why, size);
+}
+
+int subject_check_name(const char *name, char *ret_why, size_t size)
+{
+    struct subject subject;
+
+    if (strcmp(name, "native") == 0 || strcmp(name, "model") == 0)
+        return 0;
+    if (strncmp(name, "shim:", 5) == 0)
+        return parse_shim_name(&subject, name + 5, ret_why, size);
+    if (strncmp(name, "preload:", 8) == 0 && name[8])
+        return 0;
+    return unknown_kind(name, ret_why, size);
 }
 
 bool subject_matches(const struct subject *subject, const char *pattern)

@@ -41,6 +41,12 @@ struct subject {
 int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, size_t size);
 
 /*
+ * Says whether a text could name a subject, here or elsewhere: a library need not be there. Returns
+ * 0, or -EINVAL with one line in *ret_why.
+ */
+int subject_check_name(const char *name, char *ret_why, size_t size);
+
+/*
  * Makes calls of the subject fail as the header `inject:` says, which must be well-formed. A shim
  * becomes the copy of itself that is built with the tests; native and the model make no such calls
  * and are left as they are. Returns 0, or a negative errno with one line in *ret_why: the copy is
