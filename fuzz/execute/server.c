@@ -102,6 +102,7 @@ struct environment {
     char bind_now[16];
     char preload[2 * PATH_MAX + 64], policy[64], backend[64], library[PATH_MAX + 16];
     char inject[SUBJECT_INJECT_MAX + 32];
+    char edges[SUBJECT_EDGES_MAX + 32];
 };
 
 static bool is_ours(const char *entry)
@@ -162,6 +163,10 @@ static int environment_make(struct environment *env, const struct subject *subje
     if (subject->inject[0]) {
         snprintf(env->inject, sizeof(env->inject), "EPBATCH_INJECT=%s", subject->inject);
         env->entries[env->count++] = env->inject;
+    }
+    if (subject->edges[0]) {
+        snprintf(env->edges, sizeof(env->edges), "EPBATCH_EDGES=%s", subject->edges);
+        env->entries[env->count++] = env->edges;
     }
     return 0;
 }

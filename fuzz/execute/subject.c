@@ -103,11 +103,29 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
     return set_library(subject, path, ret_why, size);
 }
 
-int subject_inject(struct subject *subject, const char *inject, char *ret_why, size_t size)
+/* Puts another copy of our own shim in place of a subject's; `what` is what it is needed for. */
+static int use_copy(struct subject *subject, const char *name, const char *what, char *ret_why,
+                    size_t size)
 {
     char home[PATH_MAX];
     char path[PATH_MAX + 32];
 
+    int err = subject_home(home, sizeof(home));
+    if (err) {
+        snprintf(ret_why, size, "the tool's own folder cannot be found: %s", strerror(-err));
+        return err;
+    }
+    snprintf(path, sizeof(path), "%s/%s", home, name);
+    if (access(path, R_OK) != 0) {
+        err = -errno;
+        snprintf(ret_why, size, "%s: %.150s: %s", what, path, strerror(-err));
+        return err;
+    }
+    return set_library(subject, path, ret_why, size);
+}
+
+int subject_inject(struct subject *subject, const char *inject, char *ret_why, size_t size)
+{
     if (subject->kind == SUBJECT_NATIVE || subject->kind == SUBJECT_MODEL)
         return 0;
     if (subject->kind != SUBJECT_SHIM) {
@@ -116,22 +134,31 @@ int subject_inject(struct subject *subject, const char *inject, char *ret_why, s
                  subject->name);
         return -EOPNOTSUPP;
     }
-    int err = subject_home(home, sizeof(home));
-    if (err) {
-        snprintf(ret_why, size, "the tool's own folder cannot be found: %s", strerror(-err));
-        return err;
-    }
-    snprintf(path, sizeof(path), "%s/tests/libepbatch-inject.so", home);
-    if (access(path, R_OK) != 0) {
-        err = -errno;
-        snprintf(ret_why, size,
-                 "the program injects faults, for which the tests must be built: %.150s: %s", path,
-                 strerror(-err));
-        return err;
-    }
-    err = set_library(subject, path, ret_why, size);
+    int err =
+        use_copy(subject, "tests/libepbatch-inject.so",
+                 "the program injects faults, for which the tests must be built", ret_why, size);
     if (!err)
         snprintf(subject->inject, sizeof(subject->inject), "%s", inject);
+    return err;
+}
+
+int subject_count_edges(struct subject *subject, const char *path, char *ret_why, size_t size)
+{
+    if (subject->kind != SUBJECT_SHIM) {
+        snprintf(ret_why, size, "%.100s cannot count its edges, expected one of the shims",
+                 subject->name);
+        return -EOPNOTSUPP;
+    }
+    if (strlen(path) > SUBJECT_EDGES_MAX) {
+        snprintf(ret_why, size, "the path of the edges' file is too long, expected %d characters",
+                 SUBJECT_EDGES_MAX);
+        return -ENAMETOOLONG;
+    }
+    int err =
+        use_copy(subject, "libepbatch-edges.so",
+                 "edges are counted in a build for engines (--preset engines)", ret_why, size);
+    if (!err)
+        snprintf(subject->edges, sizeof(subject->edges), "%s", path);
     return err;
 }
 

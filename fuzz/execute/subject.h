@@ -14,6 +14,7 @@ enum {
     SUBJECT_NAME_MAX = 255,
     SUBJECT_WHY_MAX = 255,
     SUBJECT_INJECT_MAX = 159,
+    SUBJECT_EDGES_MAX = 63,
 };
 
 enum subject_kind {
@@ -31,6 +32,7 @@ struct subject {
     char backend[32];                    /* EPBATCH_BACKEND */
     char library[PATH_MAX];              /* absolute path of what is preloaded, or empty */
     char inject[SUBJECT_INJECT_MAX + 1]; /* EPBATCH_INJECT: which of its calls fail, or empty */
+    char edges[SUBJECT_EDGES_MAX + 1];   /* EPBATCH_EDGES: where it counts its edges, or empty */
 };
 
 /*
@@ -53,6 +55,13 @@ int subject_check_name(const char *name, char *ret_why, size_t size);
  * not there, or the subject is a library that nobody here can tell what to do.
  */
 int subject_inject(struct subject *subject, const char *inject, char *ret_why, size_t size);
+
+/*
+ * Makes a shim the copy of itself that counts the edges of its code in the file `path`
+ * (shim/edges.c), which is there in builds for engines. Returns 0, or a negative errno with one
+ * line in *ret_why: the copy is not there, the path is too long, or the subject is no shim.
+ */
+int subject_count_edges(struct subject *subject, const char *path, char *ret_why, size_t size);
 
 /*
  * True if an expectation written for `pattern` ("shim:naive", "native") speaks of this subject: the

@@ -5,35 +5,57 @@
  */
 #include "fuzz/targets/target.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     STATUS_HARNESS = 3,
 };
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
+/* AFL++'s map, where its runtime is linked in. */
+extern uint8_t *__afl_area_ptr __attribute__((weak));
+extern uint32_t __afl_map_size __attribute__((weak));
+
+#ifdef EPDIFF_TARGET_COUNTS
+/* libFuzzer finds it by its section, clears it before each input and looks into it behind it. */
+__attribute__((section("__libfuzzer_extra_counters"))) static uint8_t counters[TARGET_COUNTERS];
+
+uint8_t *target_counters(void)
+{
+    if (&__afl_area_ptr == NULL)
+        return counters;
+    return __afl_map_size >= TARGET_COUNTERS ? __afl_area_ptr : NULL;
+}
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
+static void start_target(void)
 {
     char why[TARGET_WHY_MAX + 1] = "";
 
-    (void)argc;
-    (void)argv;
     if (fuzz_target.start != NULL && fuzz_target.start(why) != 0) {
         fprintf(stderr, "%s: %s\n", fuzz_target.name, why);
-        exit(STATUS_HARNESS);
+        _exit(STATUS_HARNESS);
     }
     if (fuzz_target.stop != NULL && atexit(fuzz_target.stop) != 0) {
         fprintf(stderr, "%s: no room to register what ends the target\n", fuzz_target.name);
-        exit(STATUS_HARNESS);
+        _exit(STATUS_HARNESS);
     }
-    return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+    static bool started;
+
+    /* Not in LLVMFuzzerInitialize: AFL++ forks behind that, and a target may have processes of its
+     * own. */
+    if (!started) {
+        started = true;
+        start_target();
+    }
     fuzz_target.run(bytes, size);
     return 0;
 }

@@ -57,6 +57,11 @@ static void say_input(int signal_number)
     raise(signal_number);
 }
 
+uint8_t *target_counters(void)
+{
+    return NULL;
+}
+
 static void catch_ends(void)
 {
     static const int ends[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};

@@ -11,6 +11,7 @@
 
 enum {
     TARGET_WHY_MAX = 511,
+    TARGET_COUNTERS = 65536, /* AFL++'s map as it is by itself */
 };
 
 struct fuzz_target {
@@ -33,5 +34,12 @@ struct fuzz_target {
 };
 
 extern const struct fuzz_target fuzz_target;
+
+/*
+ * The engine's counters, TARGET_COUNTERS bytes which it clears before each input, for a target that
+ * counts what is worth knowing itself (epdiff_target's COUNTS). NULL if there is no engine. Defined
+ * by the adapter.
+ */
+uint8_t *target_counters(void);
 
 #endif
