@@ -91,7 +91,7 @@ static bool within_limits(const struct generator *generator, enum op_id op)
 {
     const struct program *program = generator->program;
 
-    if (program->nsteps >= GENERATE_STEPS_MAX)
+    if (program->nsteps >= generator->steps_max)
         return false;
     if (op_starts_process(&op_table[op]))
         return count_actors(program, ACTOR_PROCESS) + 1 < GENERATE_PROCESSES_MAX;
@@ -104,7 +104,7 @@ static bool near_end(const struct generator *generator)
 {
     unsigned nsteps = generator->program->nsteps;
 
-    return nsteps >= GENERATE_STEPS_MIN && nsteps + 3 >= generator->steps_aim;
+    return nsteps >= generator->steps_min && nsteps + 3 >= generator->steps_aim;
 }
 
 static unsigned count_free(const struct generator *generator)
@@ -185,8 +185,6 @@ static int try_step(struct generator *generator, const struct proposal *proposal
 
 /* --- Random steps --- */
 
-static bool random_step(struct generator *generator);
-
 /*
  * A change point within a recipe: the actor that is about to go on loses its place, and whoever
  * comes before it now does a step. Then the recipe goes on, or the rest of the program would
@@ -201,7 +199,7 @@ static void preempt(struct generator *generator, unsigned actor)
     generator->reciting = false;
     for (unsigned tries = 0; tries < TRIES; tries++) {
         int next = choose_actor(generator);
-        if (next < 0 || (unsigned)next == actor || random_step(generator))
+        if (next < 0 || (unsigned)next == actor || generate_random_step(generator))
             break;
     }
     generator->reciting = true;
@@ -483,8 +481,7 @@ static bool refine(struct generator *generator, struct proposal *proposal)
     return !closes_instance(generator, proposal);
 }
 
-/* One random step by a random actor: the operation by weight, everything else by its kind. */
-static bool random_step(struct generator *generator)
+bool generate_random_step(struct generator *generator)
 {
     unsigned total = 0;
     unsigned op = 0;
@@ -516,7 +513,7 @@ static unsigned idiom_weight(const struct generator *generator, const struct idi
     return sleeps && generator->ready.woken == 0 ? idiom->weight * 3 : idiom->weight;
 }
 
-static bool random_idiom(struct generator *generator)
+bool generate_random_idiom(struct generator *generator)
 {
     unsigned weights[IDIOMS];
     unsigned total = 0;
@@ -623,8 +620,7 @@ static void add_missing_actors(struct generator *generator)
         (void)make_child(generator, (unsigned)actor);
 }
 
-void generate_traced(uint64_t seed, uint64_t index, struct program *ret_program,
-                     struct generator *generator)
+void generate_begin(struct generator *generator, struct program *ret_program)
 {
     /* The states are large and set by ready_init; all the rest starts at zero. */
     generator->groups = generator->features = 0;
@@ -633,10 +629,18 @@ void generate_traced(uint64_t seed, uint64_t index, struct program *ret_program,
     generator->idioms = 0;
     generator->result = (struct ready_result){.failed = false};
     generator->program = ret_program;
-    random_seed(&generator->random, seed, index);
+    generator->steps_min = GENERATE_STEPS_MIN;
+    generator->steps_max = GENERATE_STEPS_MAX;
     program_init(ret_program);
     ready_init(&generator->ready, ret_program);
     draw_swarm(generator);
+}
+
+void generate_traced(uint64_t seed, uint64_t index, struct program *ret_program,
+                     struct generator *generator)
+{
+    random_seed(&generator->random, seed, index);
+    generate_begin(generator, ret_program);
     unsigned idioms = generate_has(generator, FEATURE_BIT(NO_IDIOMS))
                           ? 0
                           : 20 + random_below(&generator->random, 50);
@@ -646,9 +650,9 @@ void generate_traced(uint64_t seed, uint64_t index, struct program *ret_program,
             wake_sleeper(generator))
             continue;
         if (random_chance(&generator->random, idioms))
-            (void)random_idiom(generator);
+            (void)generate_random_idiom(generator);
         else
-            (void)random_step(generator);
+            (void)generate_random_step(generator);
         add_missing_actors(generator);
     }
     if (!generate_has(generator, FEATURE_BIT(NO_DRAIN)))

@@ -46,6 +46,8 @@ struct generator {
     uint32_t features;  /* FEATURE_BIT */
     unsigned weights[OPS];
     unsigned steps_aim;
+    unsigned steps_min;         /* nobody ends the program before it */
+    unsigned steps_max;         /* no step is taken beyond it */
     struct schedule schedule;   /* with the feature PRIORITIES */
     bool reciting;              /* a recipe is running: its steps are in its own order */
     unsigned actor;             /* who did the last step: the next is often his too */
@@ -69,6 +71,13 @@ void generate_traced(uint64_t seed, uint64_t index, struct program *ret_program,
                      struct generator *generator);
 
 /* --- generate.c: steps --- */
+
+/*
+ * Makes *ret_program the empty program, and the generator ready to fill it: the swarm is drawn
+ * from `random`, which the caller has seeded. Programs that are generated and those that are
+ * mutated begin here.
+ */
+void generate_begin(struct generator *generator, struct program *ret_program);
 
 struct operand {
     enum arg_tag tag;
@@ -101,6 +110,14 @@ struct proposal propose(enum op_id op, unsigned actor);
 
 /* Appends the step if the program may have it. Returns its index, or -1 with nothing changed. */
 int generate_step(struct generator *generator, const struct proposal *proposal);
+
+/* One random step by a random actor: the operation by weight, everything else by its kind. False if
+ * it was not taken. */
+bool generate_random_step(struct generator *generator);
+
+/* One recipe by weight, by a random actor. False if it did not run to its end: the steps that it
+ * came to stay. */
+bool generate_random_idiom(struct generator *generator);
 
 bool generate_has(const struct generator *generator, uint32_t features);
 bool generate_groups(const struct generator *generator, uint32_t groups);

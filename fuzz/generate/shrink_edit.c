@@ -52,31 +52,9 @@ bool edit_slot(const struct program *from, unsigned slot, unsigned other, unsign
     return edited;
 }
 
-/* The kind of file that a slot was bound to; a duplicate has that of its original. */
-static enum file_kind slot_kind(const struct program *program, unsigned slot)
-{
-    /* Each round goes to an earlier slot, so it ends. */
-    for (unsigned i = 0; i < program->nsteps; i++) {
-        const struct step *step = &program->steps[i];
-        const struct op_info *op = &op_table[step->op];
-        for (unsigned out = 0; out < op->nouts; out++) {
-            if (op->outs[out].kind == FILE_ACTOR || step->outs[out] != slot)
-                continue;
-            if (op->outs[out].kind != FILE_SAME)
-                return op->outs[out].kind;
-            if (step->tags[0] != TAG_SLOT || step->args[0] >= (int64_t)slot)
-                return FILE_NONE;
-            slot = (unsigned)step->args[0];
-            i = UINT32_MAX; /* look for the original from the start */
-            break;
-        }
-    }
-    return FILE_NONE;
-}
-
 bool edit_slots_alike(const struct program *from, unsigned slot, unsigned other)
 {
-    return slot_kind(from, slot) == slot_kind(from, other);
+    return program_slot_kind(from, slot) == program_slot_kind(from, other);
 }
 
 /* Operations that do what a plainer one does, and which of its arguments stand where. */

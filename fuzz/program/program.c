@@ -519,6 +519,27 @@ int program_check(const struct program *program, unsigned *ret_step, char *ret_w
     return -EINVAL;
 }
 
+enum file_kind program_slot_kind(const struct program *program, unsigned slot)
+{
+    /* Each round goes to an earlier slot, so it ends. */
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        const struct step *step = &program->steps[i];
+        const struct op_info *op = &op_table[step->op];
+        for (unsigned out = 0; out < op->nouts; out++) {
+            if (op->outs[out].kind == FILE_ACTOR || step->outs[out] != slot)
+                continue;
+            if (op->outs[out].kind != FILE_SAME)
+                return op->outs[out].kind;
+            if (step->tags[0] != TAG_SLOT || step->args[0] >= (int64_t)slot)
+                return FILE_NONE;
+            slot = (unsigned)step->args[0];
+            i = UINT32_MAX; /* look for the original from the start */
+            break;
+        }
+    }
+    return FILE_NONE;
+}
+
 /* Old index to new index, or -1 where the thing is gone. */
 struct renumbering {
     int slots[PROGRAM_SLOTS_MAX];

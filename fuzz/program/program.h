@@ -255,6 +255,10 @@ int op_find(const char *text, size_t length);
 int program_find_slot(const struct program *program, const char *name, size_t length);
 int program_find_actor(const struct program *program, const char *name, size_t length);
 
+/* The kind of file that a slot is bound to, for a duplicate that of its original; FILE_NONE if the
+ * steps do not say. */
+enum file_kind program_slot_kind(const struct program *program, unsigned slot);
+
 /* True if the step may sleep in the kernel without a bound, by its arguments alone. */
 bool step_may_block(const struct step *step);
 
