@@ -87,7 +87,7 @@ vm_get_kernel() { # vm_get_kernel cloud|debug
 
 # Builds the module if its source or the kernel has changed, and prints its path.
 vm_build_module() { # vm_build_module KERNEL DEFECTS
-    local sources=("$SOURCE"/kmod/{epoll_batch.c,epoll_batch.h,defects.h,Makefile}) key folder
+    local sources=("$SOURCE"/kmod/{epoll_batch.c,epoll_batch.h,validate.h,defects.h,Makefile}) key folder
     key=$( (cat "${sources[@]}"; echo "$VM_HEADERS $2") | sha256sum | cut -c1-16)
     folder=$BUILD/vm/module-$key
     mkdir -p "$BUILD/vm"

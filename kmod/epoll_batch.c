@@ -29,6 +29,7 @@
 
 #include "defects.h"
 #include "epoll_batch.h"
+#include "validate.h"
 
 #ifndef CONFIG_X86_64
 #error "epoll_batch needs x86-64: it calls a system call's entry point of that"
@@ -137,7 +138,7 @@ static int epb_allocate(struct epb_batch *batch)
 }
 
 /*
- * Makes a batch of what the program passed. Every result says that its
+ * Makes a batch of what the program passed, which is valid. Every result says that its
  * operation has not been carried out, also in the program's memory: so it is
  * known to take the results before anything happens.
  */
@@ -146,10 +147,6 @@ static int epb_load(struct epb_batch *batch, const struct epoll_batch_run *run)
 	int err;
 	u32 i;
 
-	if (run->flags & ~(EPOLL_BATCH_FIXUPS | EPOLL_BATCH_STOP))
-		return -EINVAL;
-	if (run->count > EPOLL_BATCH_MAX)
-		return -EINVAL;
 	batch->count = run->count;
 	batch->flags = run->flags;
 	batch->stopped = false;
@@ -188,15 +185,12 @@ static long epb_finish(struct epb_batch *batch)
 	return ret;
 }
 
-static long epb_run(const struct epoll_batch_run __user *user_run)
+static long epb_run(const struct epoll_batch_run *run)
 {
-	struct epoll_batch_run run;
 	struct epb_batch batch;
 	int err;
 
-	if (copy_from_user(&run, user_run, sizeof(run)))
-		return -EFAULT;
-	err = epb_load(&batch, &run);
+	err = epb_load(&batch, run);
 	if (err)
 		return err;
 	return epb_finish(&batch);
@@ -226,31 +220,28 @@ static s32 epb_do_wait(const struct epoll_batch_wait *wait)
 	return epb_sys_epoll_pwait2(&regs);
 }
 
-static long epb_wait(struct epoll_batch_wait __user *user_wait)
+static long epb_wait(const struct epoll_batch_wait *wait,
+		     struct epoll_batch_wait __user *user_wait)
 {
-	struct epoll_batch_wait wait;
 	struct epb_batch batch;
+	s32 result;
 	long done;
 	int err;
 
-	if (copy_from_user(&wait, user_wait, sizeof(wait)))
-		return -EFAULT;
-	if (wait.pad)
-		return -EINVAL;
 	/* Known to take the result before anything happens. */
 	if (put_user(-ECANCELED, &user_wait->result))
 		return -EFAULT;
-	err = epb_load(&batch, &wait.run);
+	err = epb_load(&batch, &wait->run);
 	if (err)
 		return err;
 	done = epb_finish(&batch);
 	if (done < 0 || batch.stopped)
 		return done;
 	if (epb_owes_release())
-		wait.result = -EAGAIN;
+		result = -EAGAIN;
 	else
-		wait.result = epb_do_wait(&wait);
-	if (put_user(wait.result, &user_wait->result))
+		result = epb_do_wait(wait);
+	if (put_user(result, &user_wait->result))
 		return -EFAULT;
 	return done;
 }
@@ -269,14 +260,24 @@ static long epb_query(struct epoll_batch_info __user *user_info)
 static long epb_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	void __user *user = (void __user *)argument;
+	union epb_request request;
+	int size = epb_request_size(command);
+	int err;
 
+	if (size < 0)
+		return size;
+	if (copy_from_user(&request, user, size))
+		return -EFAULT;
+	err = epb_validate(command, &request);
+	if (err)
+		return err;
 	switch (command) {
 	case EPOLL_BATCH_QUERY:
 		return epb_query(user);
 	case EPOLL_BATCH_RUN:
-		return epb_run(user);
+		return epb_run(&request.run);
 	case EPOLL_BATCH_WAIT:
-		return epb_wait(user);
+		return epb_wait(&request.wait, user);
 	default:
 		return -ENOTTY;
 	}

@@ -402,7 +402,9 @@ static bool compare_end(struct comparison *comparison, unsigned k, bool at_end)
                (native->end != RUN_COMPLETE && native->end_step == (int)k);
     if ((!now && !at_end) || ends_equal(native, subject))
         return false;
-    const struct trace *ended = subject->end != RUN_COMPLETE ? subject : native;
+    /* Both may have ended, but only one of them here. */
+    bool subject_here = subject->end != RUN_COMPLETE && (at_end || subject->end_step == (int)k);
+    const struct trace *ended = subject_here ? subject : native;
     return differ(comparison, DIFFERENCE_END, k, end_observer(ended));
 }
 

@@ -19,6 +19,7 @@
 #include "fuzz/epdiff/findings.h"
 #include "fuzz/epdiff/known.h"
 #include "fuzz/generate/generate.h"
+#include "fuzz/generate/mutate.h"
 #include "fuzz/guide/guide.h"
 #include "fuzz/program/bytes.h"
 #include "fuzz/targets/found.h"
@@ -256,8 +257,7 @@ static void run(const uint8_t *bytes, size_t size)
     if (target.program.nsteps == 0)
         return;
     /* Both runs are in the order of the lines: what runs free is not compared step by step. */
-    for (unsigned i = 0; i < target.program.nsteps; i++)
-        target.program.steps[i].block = 0;
+    mutate_flatten(&target.program);
     target.executions++;
     int err = examine_native(target.examiner, &target.program, &native, why);
     guide_clear(target.guide);
@@ -274,9 +274,44 @@ static void run(const uint8_t *bytes, size_t size)
         write_stats();
 }
 
+/* --- Mutation --- */
+
+static bool mutates_fresh(void)
+{
+    const char *how = getenv("EPDIFF_MUTATE");
+
+    if (how && strcmp(how, "fresh") != 0)
+        give_up("EPDIFF_MUTATE must be 'fresh', or not be there");
+    return how != NULL;
+}
+
+static size_t fresh(uint8_t *bytes, size_t size_max, uint64_t seed)
+{
+    static struct program program;
+    size_t length;
+
+    generate_program(seed, 0, &program);
+    return program_encode(&program, bytes, size_max, &length) == 0 ? length : 0;
+}
+
+static size_t mutate(uint8_t *bytes, size_t size, size_t size_max, uint64_t seed)
+{
+    return mutates_fresh() ? fresh(bytes, size_max, seed)
+                           : mutate_bytes(bytes, size, size_max, seed);
+}
+
+static size_t cross(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+                    uint8_t *ret_bytes, size_t size_max, uint64_t seed)
+{
+    return mutates_fresh() ? fresh(ret_bytes, size_max, seed)
+                           : cross_bytes(a, a_size, b, b_size, ret_bytes, size_max, seed);
+}
+
 const struct fuzz_target fuzz_target = {
     .name = "program",
     .start = start,
     .run = run,
     .stop = stop,
+    .mutate = mutate,
+    .cross = cross,
 };
