@@ -3,6 +3,7 @@
 #include "fuzz/epdiff/findings.h"
 #include "fuzz/epdiff/free.h"
 #include "fuzz/epdiff/kinds.h"
+#include "fuzz/epdiff/news.h"
 #include "fuzz/epdiff/reduce.h"
 #include "fuzz/epdiff/show.h"
 #include "fuzz/epdiff/status.h"
@@ -28,7 +29,8 @@ static const char help[] =
     "  --time SEC      stop after so many seconds (default 60)\n"
     "  --runs N        stop after so many programs; the same seed and number give the same "
     "programs and findings\n"
-    "  --stop-at N     stop as soon as N signatures are confirmed, whatever --time and --runs say\n"
+    "  --stop-at N     stop as soon as N signatures that are not known are confirmed, whatever "
+    "--time and --runs say\n"
     "  --seed N        the seed (default 1)\n"
     "  -j N            workers (default: one a CPU)\n"
     "  --out DIR       where findings go (default findings)\n"
@@ -36,6 +38,10 @@ static const char help[] =
     "violation when no\n"
     "                  order of its calls explains it; excludes --no-shrink, --stop-at,\n"
     "                  --contract, --strict-order and --metamorphic\n"
+    "  --known FILE    a list of signatures that are known, each with a reason: those are counted "
+    "and named, but\n"
+    "                  not reported, not saved, and no reason for status 1\n"
+    "  --junit FILE    the results as JUnit XML too, a testcase a subject\n"
     "  --no-shrink     save findings as they were found\n"
     "  --contract C    exact (default), or late-error: an error may surface at a later call on the "
     "same epoll fd\n"
@@ -59,7 +65,8 @@ static const char help[] =
     "program).\n"
     "With --parallel: programs, runs (parallel), violations, runs that the search could not "
     "decide (unknown).\n\n"
-    "exit status: 0 nothing diverged, 1 a divergence, 2 bad usage, 3 the harness could not do its "
+    "exit status: 0 nothing diverged but what is known, 1 a divergence, 2 bad usage, 3 the harness "
+    "could not do its "
     "work\n";
 
 enum {
@@ -78,6 +85,7 @@ struct fuzz_command {
     struct summary_counters counters;
     uint64_t status_ms;
     struct findings findings;
+    struct news_options news;
 };
 
 static int check_parallel(const struct fuzz_command *command)
@@ -97,6 +105,8 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
                                             {"stop-at", required_argument, NULL, 'a'},
                                             {"seed", required_argument, NULL, 'S'},
                                             {"out", required_argument, NULL, 'o'},
+                                            {"known", required_argument, NULL, 'k'},
+                                            {"junit", required_argument, NULL, 'u'},
                                             {"no-shrink", no_argument, NULL, 'n'},
                                             {"parallel", no_argument, NULL, 'p'},
                                             {"contract", required_argument, NULL, CLI_CONTRACT},
@@ -130,6 +140,12 @@ static int parse_options(int argc, char **argv, struct fuzz_command *command, bo
             break;
         case 'o':
             command->folder = optarg;
+            break;
+        case 'k':
+            command->news.known_path = optarg;
+            break;
+        case 'u':
+            command->news.junit = optarg;
             break;
         case 'n':
             command->shrink = false;
@@ -185,6 +201,12 @@ static void count_program(struct fuzz_command *command, const struct summary_cou
                     findings_count(&command->findings), (now - command->start_ms) / 1000);
 }
 
+static bool is_known(const struct fuzz_command *command, unsigned subject,
+                     const struct verdict *verdict)
+{
+    return known_lists(command->news.known, &command->cli.subjects[subject], verdict->signature);
+}
+
 /* Keeps a finding, in its file too: a run that is killed loses nothing. That a file cannot be
  * written is said at the end, when all are written again. */
 static void keep(struct fuzz_command *command, unsigned subject, uint64_t index,
@@ -218,7 +240,7 @@ static int pursue(struct fuzz_command *command, struct worker *worker, unsigned 
     /* What is confirmed is kept at once: an interruption during the shrinking costs nothing but
      * size. */
     keep(command, subject, index, verdict, *ret_confirmed, small, program->nsteps);
-    if (*ret_confirmed && command->shrink) {
+    if (*ret_confirmed && command->shrink && !is_known(command, subject, verdict)) {
         err = reduce_program(worker->examiner, small, subject, verdict->signature,
                              command->deadline_ms, ret_why);
         if (!err)
@@ -251,12 +273,12 @@ static int look_closely(struct fuzz_command *command, struct worker *worker, uns
         return 0;
     }
     struct verdict verdict = examination.verdict;
-    if (findings_note(&command->findings, subject, index, &verdict))
+    bool known = is_known(command, subject, &verdict);
+    if (findings_note(&command->findings, subject, index, &verdict, known))
         err = pursue(command, worker, subject, index, program, &verdict, &confirmed, ret_why);
-    if (confirmed)
-        results->divergent++;
-    else
-        results->unstable++;
+    results->divergent += confirmed;
+    results->unlisted += confirmed && !known;
+    results->unstable += !confirmed;
     return err;
 }
 
@@ -291,6 +313,13 @@ static int fuzz_program(struct fuzz_command *command, struct worker *worker, uin
     return err;
 }
 
+static bool has_enough(struct fuzz_command *command)
+{
+    return command->stop_at && findings_count_confirmed(&command->findings) -
+                                       findings_count_known(&command->findings) >=
+                                   command->stop_at;
+}
+
 static int fuzz_work(struct worker *worker, char *ret_why)
 {
     struct fuzz_command *command = worker->context;
@@ -303,7 +332,7 @@ static int fuzz_work(struct worker *worker, char *ret_why)
     }
     for (uint64_t index = worker->index; !err && !workers_stopping(); index += worker->count) {
         if ((command->runs && index >= command->runs) || time_is_over(command) ||
-            (command->stop_at && findings_count_confirmed(&command->findings) >= command->stop_at))
+            has_enough(command))
             break;
         err = fuzz_program(command, worker, index, program, ret_why);
     }
@@ -339,6 +368,33 @@ static int show_finding(const struct fuzz_command *command, const struct finding
     return STATUS_OK;
 }
 
+static int tell_news(struct fuzz_command *command)
+{
+    size_t count = 0;
+    struct news *list = calloc((size_t)findings_count(&command->findings) + 1, sizeof(*list));
+
+    if (!list) {
+        cli_error("fuzz", "out of memory");
+        return STATUS_HARNESS;
+    }
+    for (const struct finding *finding = command->findings.table; finding;
+         finding = finding->hh.next) {
+        if (!finding->confirmed)
+            continue;
+        list[count] = (struct news){.subject = finding->subject,
+                                    .signature = finding->verdict.signature,
+                                    .text = finding->verdict.explanation,
+                                    .count = finding->count,
+                                    .known = finding->known};
+        count++;
+    }
+    int status = news_show_known(&command->cli, &command->news, list, count);
+    if (news_write_junit(&command->cli, &command->news, list, count) != STATUS_OK)
+        status = STATUS_HARNESS;
+    free(list);
+    return status;
+}
+
 /* Saves all findings and shows them: each one, or one of each kind. */
 static int report_findings(struct fuzz_command *command)
 {
@@ -348,7 +404,7 @@ static int report_findings(struct fuzz_command *command)
     findings_sort(&command->findings);
     for (const struct finding *finding = command->findings.table; finding;
          finding = finding->hh.next) {
-        if (!finding->confirmed)
+        if (!finding->confirmed || finding->known)
             continue;
         int err = finding_save(finding, &command->cli.subjects[finding->subject], command->found_by,
                                command->folder);
@@ -356,7 +412,7 @@ static int report_findings(struct fuzz_command *command)
     }
     for (const struct finding *finding = command->findings.table;
          finding && (command->cli.json || command->verbose); finding = finding->hh.next) {
-        if (finding->confirmed && show_finding(command, finding) != STATUS_OK)
+        if (finding->confirmed && !finding->known && show_finding(command, finding) != STATUS_OK)
             status = STATUS_HARNESS;
     }
     if (!command->cli.json && !command->verbose &&
@@ -370,6 +426,8 @@ static int report_findings(struct fuzz_command *command)
                   strerror(-saving));
         status = STATUS_HARNESS;
     }
+    if (tell_news(command) != STATUS_OK)
+        status = STATUS_HARNESS;
     return status;
 }
 
@@ -396,6 +454,7 @@ static int fuzz(struct fuzz_command *command)
                                     .seed = command->seed,
                                     .deadline_ms = command->deadline_ms,
                                     .folder = command->folder,
+                                    .news = &command->news,
                                     .verbose = command->verbose};
         return free_fuzz(&options);
     }
@@ -404,6 +463,8 @@ static int fuzz(struct fuzz_command *command)
     /* Whatever ended the run: what was found so far is kept. */
     int status = report_findings(command);
     const struct summary_end end = {.signatures = findings_count_confirmed(&command->findings),
+                                    .listing = command->news.known_path != NULL,
+                                    .known = findings_count_known(&command->findings),
                                     .start_ms = command->start_ms,
                                     .key = "seed",
                                     .value = command->seed};
@@ -411,7 +472,7 @@ static int fuzz(struct fuzz_command *command)
         status = STATUS_HARNESS;
     if (err)
         return cli_harness_error("fuzz", err, why);
-    if (status == STATUS_OK && command->counters.divergent > 0)
+    if (status == STATUS_OK && command->counters.unlisted > 0)
         status = STATUS_DIVERGED;
     return status;
 }
@@ -438,8 +499,11 @@ int command_fuzz(int argc, char **argv)
         if (command->cli.nsubjects == 0)
             status = cli_add_subject("fuzz", &command->cli, "native");
         if (status == STATUS_OK)
+            status = news_start(&command->news);
+        if (status == STATUS_OK)
             status = fuzz(command);
     }
+    known_free(command->news.known);
     findings_free(&command->findings);
     pthread_mutex_destroy(&command->lock);
     free(command);

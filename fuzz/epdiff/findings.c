@@ -47,7 +47,7 @@ static struct finding *find(struct findings *findings, unsigned subject, const c
 }
 
 bool findings_note(struct findings *findings, unsigned subject, uint64_t index,
-                   const struct verdict *verdict)
+                   const struct verdict *verdict, bool known)
 {
     bool wanted = false;
 
@@ -59,6 +59,7 @@ bool findings_note(struct findings *findings, unsigned subject, uint64_t index,
             make_key(finding->key, subject, verdict->signature);
             finding->subject = subject;
             finding->index = index;
+            finding->known = known;
             finding->verdict = *verdict;
             HASH_ADD_STR(findings->table, key, finding);
             wanted = true;
@@ -121,6 +122,17 @@ unsigned findings_count_confirmed(struct findings *findings)
     pthread_mutex_lock(&findings->lock);
     for (const struct finding *finding = findings->table; finding; finding = finding->hh.next)
         count += finding->confirmed;
+    pthread_mutex_unlock(&findings->lock);
+    return count;
+}
+
+unsigned findings_count_known(struct findings *findings)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&findings->lock);
+    for (const struct finding *finding = findings->table; finding; finding = finding->hh.next)
+        count += finding->confirmed && finding->known;
     pthread_mutex_unlock(&findings->lock);
     return count;
 }
@@ -244,7 +256,7 @@ int findings_save_early(struct findings *findings, unsigned subject_index, const
 
     pthread_mutex_lock(&findings->lock);
     const struct finding *finding = find(findings, subject_index, signature);
-    if (finding && finding->confirmed)
+    if (finding && finding->confirmed && !finding->known)
         err = finding_save(finding, subject, found_by, folder);
     pthread_mutex_unlock(&findings->lock);
     return err;

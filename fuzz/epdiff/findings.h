@@ -17,6 +17,7 @@ struct finding {
     uint64_t index; /* of the program it was first seen in, of those looked at */
     uint64_t count; /* programs that showed it */
     bool confirmed;
+    bool known; /* listed: it is counted, and that is all */
     struct verdict verdict;
     struct program program;  /* shrunk where possible */
     unsigned original_steps; /* 0: it was not to be shrunk */
@@ -33,10 +34,11 @@ void findings_free(struct findings *findings);
 
 /*
  * Counts a divergence. Returns true if the caller is to confirm and shrink it: its signature is
- * new, or this program comes before the one that stands for it. Safe from any thread.
+ * new, or this program comes before the one that stands for it. `known`: its signature is listed.
+ * Safe from any thread.
  */
 bool findings_note(struct findings *findings, unsigned subject, uint64_t index,
-                   const struct verdict *verdict);
+                   const struct verdict *verdict, bool known);
 
 /*
  * Stores what confirming and shrinking came to, unless a program that comes before has been stored
@@ -54,6 +56,9 @@ void findings_sort(struct findings *findings);
 unsigned findings_count(struct findings *findings);
 
 unsigned findings_count_confirmed(struct findings *findings);
+
+/* Those of the confirmed ones that are known. */
+unsigned findings_count_known(struct findings *findings);
 
 /* Says whether findings could be saved in the folder, which need not be there yet, so that nobody
  * learns it at the end of a night. Returns 0 or a negative errno. */
@@ -78,8 +83,8 @@ int finding_path(const struct finding *finding, const struct subject *subject, c
 int finding_save(const struct finding *finding, const struct subject *subject, const char *found_by,
                  const char *folder);
 
-/* The same for the stored finding of a signature, if there is a confirmed one. Safe from any
- * thread. Returns 0 or a negative errno. */
+/* The same for the stored finding of a signature, if there is a confirmed one that is not known.
+ * Safe from any thread. Returns 0 or a negative errno. */
 int findings_save_early(struct findings *findings, unsigned subject_index, const char *signature,
                         const struct subject *subject, const char *found_by, const char *folder);
 

@@ -7,6 +7,7 @@
 #define EPDIFF_EPDIFF_FREE_H
 
 #include "fuzz/epdiff/cli.h"
+#include "fuzz/epdiff/news.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -46,6 +47,7 @@ struct free_fuzz {
     unsigned jobs;
     uint64_t runs, seed, deadline_ms; /* runs 0: until the deadline */
     const char *folder;
+    const struct news_options *news;
     bool verbose;
 };
 

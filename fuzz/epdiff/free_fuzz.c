@@ -21,6 +21,7 @@ enum {
 struct free_finding {
     unsigned subject;
     uint64_t index, count;
+    bool known; /* listed: it is counted, and that is all */
     bool model; /* the same program violates natively: it is the model that is wrong */
     struct program program;
     struct free_rounds shown;
@@ -28,6 +29,7 @@ struct free_finding {
 
 struct free_counters {
     uint64_t programs, runs, violation, unknown, false_empties, overlapping;
+    uint64_t unlisted; /* of the violations, those of signatures that are not known */
 };
 
 struct campaign {
@@ -152,12 +154,20 @@ static void keep(struct campaign *campaign, struct free_finding **fresh)
     }
     if (known) {
         known->count = count;
-        int err = count == 1 || known->index == (*fresh ? (*fresh)->index : known->index)
+        int err = !known->known &&
+                          (count == 1 || known->index == (*fresh ? (*fresh)->index : known->index))
                       ? save(campaign, known)
                       : 0;
         campaign->saving = campaign->saving ? campaign->saving : err;
     }
     pthread_mutex_unlock(&campaign->lock);
+}
+
+static bool is_known(const struct campaign *campaign, unsigned subject,
+                     const struct history_verdict *verdict)
+{
+    return known_lists(campaign->options->news->known, &campaign->options->cli->subjects[subject],
+                       verdict->signature);
 }
 
 /*
@@ -178,6 +188,7 @@ static int note_violation(struct campaign *campaign, struct worker *worker, unsi
         finding->subject = subject;
         finding->index = index;
         finding->program = *program;
+        finding->known = is_known(campaign, subject, verdict);
         finding->shown.verdict = *verdict;
         (void)history_print(trace, "  ", finding->shown.history, sizeof(finding->shown.history));
         err = free_rounds(worker->examiner, program, EXAMINE_NATIVE, EXAMINE_CONFIRMATIONS, native,
@@ -201,6 +212,7 @@ static void count(struct campaign *campaign, const struct free_counters *more)
     counters->programs += more->programs;
     counters->runs += more->runs;
     counters->violation += more->violation;
+    counters->unlisted += more->unlisted;
     counters->unknown += more->unknown;
     counters->false_empties += more->false_empties;
     counters->overlapping += more->overlapping;
@@ -234,6 +246,8 @@ static int fuzz_program(struct campaign *campaign, struct worker *worker, uint64
         counters.violation += verdict->verdict == LINEAR_VIOLATION;
         counters.unknown += verdict->verdict == LINEAR_UNKNOWN;
         counters.false_empties += verdict->false_empties;
+        counters.unlisted +=
+            verdict->verdict == LINEAR_VIOLATION && !is_known(campaign, s, verdict);
         if (verdict->verdict == LINEAR_VIOLATION)
             err = note_violation(campaign, worker, s, index, program, trace, verdict, ret_why);
     }
@@ -302,31 +316,65 @@ static double share(uint64_t part, uint64_t whole)
     return whole ? (double)part / (double)whole : 0.0;
 }
 
+static unsigned count_known(const struct campaign *campaign)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < campaign->nfindings; i++)
+        count += campaign->findings[i]->known;
+    return count;
+}
+
 static int show_summary(const struct campaign *campaign)
 {
     const struct free_counters *c = &campaign->counters;
     const struct free_fuzz *options = campaign->options;
     double seconds = (double)(executor_now_ms() - campaign->start_ms) / 1000.0;
     char subjects[EXAMINE_SUBJECTS_MAX * (SUBJECT_NAME_MAX + 2)] = "";
+    char known[40] = "";
 
     for (unsigned s = 0; s < options->cli->nsubjects; s++) {
         strcat(subjects, s ? "," : "");
         strcat(subjects, options->cli->subjects[s].name);
     }
-    if (options->cli->json)
-        return show_json_line(
+    if (options->news->known_path)
+        snprintf(known, sizeof(known), " known=%u", count_known(campaign));
+    if (options->cli->json) {
+        json_t *line =
             json_pack("{s:I, s:I, s:I, s:I, s:i, s:I, s:f, s:f, s:I, s:s}", "programs",
                       (json_int_t)c->programs, "parallel", (json_int_t)c->runs, "violation",
                       (json_int_t)c->violation, "unknown", (json_int_t)c->unknown, "signatures",
                       (int)campaign->nfindings, "false-empty", (json_int_t)c->false_empties,
                       "overlapping", share(c->overlapping, c->runs), "seconds", seconds, "seed",
-                      (json_int_t)options->seed, "subjects", subjects));
+                      (json_int_t)options->seed, "subjects", subjects);
+        if (options->news->known_path)
+            json_object_set_new(line, "known", json_integer(count_known(campaign)));
+        return show_json_line(line);
+    }
     printf("programs=%" PRIu64 " parallel=%" PRIu64 " violation=%" PRIu64 " unknown=%" PRIu64
-           " signatures=%u false-empty=%" PRIu64 " overlapping=%.2f seconds=%.1f seed=%" PRIu64
+           " signatures=%u%s false-empty=%" PRIu64 " overlapping=%.2f seconds=%.1f seed=%" PRIu64
            " subjects=%s\n",
-           c->programs, c->runs, c->violation, c->unknown, campaign->nfindings, c->false_empties,
-           share(c->overlapping, c->runs), seconds, options->seed, subjects);
+           c->programs, c->runs, c->violation, c->unknown, campaign->nfindings, known,
+           c->false_empties, share(c->overlapping, c->runs), seconds, options->seed, subjects);
     return 0;
+}
+
+static int tell_news(const struct campaign *campaign)
+{
+    const struct free_fuzz *options = campaign->options;
+    struct news list[FREE_FINDINGS_MAX];
+
+    for (unsigned i = 0; i < campaign->nfindings; i++) {
+        const struct free_finding *finding = campaign->findings[i];
+        list[i] = (struct news){.subject = finding->subject,
+                                .signature = finding->shown.verdict.signature,
+                                .text = finding->shown.verdict.witness,
+                                .count = finding->count,
+                                .known = finding->known};
+    }
+    int status = news_show_known(options->cli, options->news, list, campaign->nfindings);
+    int written = news_write_junit(options->cli, options->news, list, campaign->nfindings);
+    return status == STATUS_OK ? written : status;
 }
 
 static int report(struct campaign *campaign)
@@ -335,9 +383,11 @@ static int report(struct campaign *campaign)
 
     qsort(campaign->findings, campaign->nfindings, sizeof(campaign->findings[0]), compare_findings);
     for (unsigned i = 0; i < campaign->nfindings; i++) {
-        if (show_finding(campaign, campaign->findings[i]) != 0)
+        if (!campaign->findings[i]->known && show_finding(campaign, campaign->findings[i]) != 0)
             status = STATUS_HARNESS;
     }
+    if (tell_news(campaign) != STATUS_OK)
+        status = STATUS_HARNESS;
     if (campaign->saving) {
         cli_error("fuzz", "--out %s: not every finding could be saved: %s",
                   campaign->options->folder, strerror(-campaign->saving));
@@ -366,7 +416,7 @@ int free_fuzz(const struct free_fuzz *options)
     int status = report(campaign);
     if (err)
         status = cli_harness_error("fuzz", err, why);
-    else if (status == STATUS_OK && campaign->counters.violation > 0)
+    else if (status == STATUS_OK && campaign->counters.unlisted > 0)
         status = STATUS_DIVERGED;
     for (unsigned i = 0; i < campaign->nfindings; i++)
         free(campaign->findings[i]);

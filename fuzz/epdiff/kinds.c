@@ -119,7 +119,7 @@ int kinds_show(const struct findings *findings, const struct subject *subjects, 
     for (unsigned s = 0; s < nsubjects; s++) {
         kinds.count = kinds.signatures = 0;
         for (const struct finding *finding = findings->table; finding; finding = finding->hh.next) {
-            if (finding->confirmed && finding->subject == s)
+            if (finding->confirmed && !finding->known && finding->subject == s)
                 add(&kinds, finding);
         }
         qsort(kinds.list, kinds.count, sizeof(*kinds.list), compare_kinds);

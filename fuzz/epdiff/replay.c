@@ -2,6 +2,7 @@
 #include "fuzz/epdiff/replay.h"
 
 #include "fuzz/epdiff/free.h"
+#include "fuzz/epdiff/junit.h"
 #include "fuzz/epdiff/requires.h"
 #include "fuzz/epdiff/status.h"
 #include "fuzz/program/parallel.h"
@@ -180,67 +181,40 @@ int replay_work(struct worker *worker, char *ret_why)
     return 0;
 }
 
-static void write_escaped(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '&')
-            fputs("&amp;", out);
-        else if (c == '<')
-            fputs("&lt;", out);
-        else if (c == '>')
-            fputs("&gt;", out);
-        else if (c == '"')
-            fputs("&quot;", out);
-        else if (c >= 0x20 || c == '\t' || c == '\n')
-            fputc(c, out);
-    }
-}
-
 static void write_case(FILE *out, const struct replay_check *check)
 {
-    fputs("  <testcase classname=\"", out);
-    write_escaped(out, check->subject->name);
-    fputs("\" name=\"", out);
-    write_escaped(out, check->program->path);
-    fputs("\">", out);
+    char message[sizeof(check->expected) + sizeof(check->got) + 32];
+    struct junit_case one = {.class_name = check->subject->name,
+                             .name = check->program->path,
+                             .result = JUNIT_PASSED,
+                             .message = message,
+                             .text = check->explanation};
+
     if (check->result == REPLAY_FAILED) {
-        fputs("<failure message=\"expected ", out);
-        write_escaped(out, check->expected);
-        fputs(", got ", out);
-        write_escaped(out, check->got);
-        fputs("\">", out);
-        write_escaped(out, check->explanation);
-        fputs("</failure>", out);
+        one.result = JUNIT_FAILED;
+        snprintf(message, sizeof(message), "expected %s, got %s", check->expected, check->got);
     } else if (check->result != REPLAY_PASSED) {
-        fputs("<skipped message=\"", out);
-        write_escaped(out, check->result == REPLAY_NOT_RUN ? "interrupted" : check->got);
-        fputs("\"/>", out);
+        one.result = JUNIT_SKIPPED;
+        one.message = check->result == REPLAY_NOT_RUN ? "interrupted" : check->got;
     }
-    fputs("</testcase>\n", out);
+    junit_add(out, &one);
 }
 
 int replay_write_junit(const struct replay *replay, const char *path)
 {
-    size_t failed = 0, skipped = 0;
-    FILE *out = fopen(path, "we");
+    struct junit_counts counts = {.cases = replay->nchecks};
 
+    for (size_t i = 0; i < replay->nchecks; i++) {
+        counts.failed += replay->checks[i].result == REPLAY_FAILED;
+        counts.skipped += replay->checks[i].result == REPLAY_SKIPPED ||
+                          replay->checks[i].result == REPLAY_NOT_RUN;
+    }
+    FILE *out = junit_begin(path, "epdiff replay", &counts);
     if (!out)
         return -1;
-    for (size_t i = 0; i < replay->nchecks; i++) {
-        failed += replay->checks[i].result == REPLAY_FAILED;
-        skipped += replay->checks[i].result == REPLAY_SKIPPED ||
-                   replay->checks[i].result == REPLAY_NOT_RUN;
-    }
-    fprintf(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    fprintf(out,
-            "<testsuite name=\"epdiff replay\" tests=\"%zu\" failures=\"%zu\" skipped=\"%zu\">\n",
-            replay->nchecks, failed, skipped);
     for (size_t i = 0; i < replay->nchecks; i++)
         write_case(out, &replay->checks[i]);
-    fprintf(out, "</testsuite>\n");
-    bool bad = ferror(out);
-    return fclose(out) != 0 || bad ? -1 : 0;
+    return junit_end(out);
 }
 
 void replay_free(struct replay *replay)

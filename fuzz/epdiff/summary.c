@@ -38,6 +38,7 @@ void summary_add(struct summary_counters *counters, const struct summary_counter
     counters->nested += program->nested;
     counters->woken += program->woken;
     counters->divergent += program->divergent > 0;
+    counters->unlisted += program->unlisted > 0;
     counters->unstable += program->divergent == 0 && program->unstable > 0;
     counters->order += program->divergent == 0 && program->unstable == 0 && program->order > 0;
     counters->beyond += program->beyond > 0;
@@ -56,7 +57,7 @@ int summary_print(const struct cli_options *options, const struct summary_counte
     const struct summary_counters *c = counters;
     double seconds = (double)(executor_now_ms() - end->start_ms) / 1000.0;
     char subjects[EXAMINE_SUBJECTS_MAX * (SUBJECT_NAME_MAX + 2)] = "";
-    char beyond[40] = "";
+    char beyond[40] = "", known[40] = "";
     bool limited = false;
 
     for (unsigned s = 0; s < options->nsubjects; s++) {
@@ -68,22 +69,26 @@ int summary_print(const struct cli_options *options, const struct summary_counte
     /* Who promises nothing keeps every promise. */
     if (limited)
         snprintf(beyond, sizeof(beyond), " beyond=%" PRIu64, c->beyond);
-    if (options->json)
-        return show_json_line(json_pack(
-                   "{s:I, s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s}",
-                   "programs", (json_int_t)c->programs, "divergent", (json_int_t)c->divergent,
-                   "signatures", (int)end->signatures, "unstable", (json_int_t)c->unstable, "order",
-                   (json_int_t)c->order, "beyond", (json_int_t)c->beyond, "threads",
-                   share(c->threads, c->programs), "procs", share(c->processes, c->programs),
-                   "woken", share(c->woken, c->programs), "nested", share(c->nested, c->programs),
-                   "deferred", share(c->deferred, c->eligible), "seconds", seconds, end->key,
-                   (json_int_t)end->value, "subjects", subjects))
-                   ? STATUS_HARNESS
-                   : STATUS_OK;
-    printf("programs=%" PRIu64 " divergent=%" PRIu64 " signatures=%u unstable=%" PRIu64
+    if (end->listing)
+        snprintf(known, sizeof(known), " known=%u", end->known);
+    if (options->json) {
+        json_t *line =
+            json_pack("{s:I, s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:s}",
+                      "programs", (json_int_t)c->programs, "divergent", (json_int_t)c->divergent,
+                      "signatures", (int)end->signatures, "unstable", (json_int_t)c->unstable,
+                      "order", (json_int_t)c->order, "beyond", (json_int_t)c->beyond, "threads",
+                      share(c->threads, c->programs), "procs", share(c->processes, c->programs),
+                      "woken", share(c->woken, c->programs), "nested",
+                      share(c->nested, c->programs), "deferred", share(c->deferred, c->eligible),
+                      "seconds", seconds, end->key, (json_int_t)end->value, "subjects", subjects);
+        if (end->listing)
+            json_object_set_new(line, "known", json_integer(end->known));
+        return show_json_line(line) ? STATUS_HARNESS : STATUS_OK;
+    }
+    printf("programs=%" PRIu64 " divergent=%" PRIu64 " signatures=%u%s unstable=%" PRIu64
            " order=%" PRIu64 "%s threads=%.2f procs=%.2f woken=%.2f nested=%.2f deferred=%.2f"
            " seconds=%.1f %s=%" PRIu64 " subjects=%s\n",
-           c->programs, c->divergent, end->signatures, c->unstable, c->order, beyond,
+           c->programs, c->divergent, end->signatures, known, c->unstable, c->order, beyond,
            share(c->threads, c->programs), share(c->processes, c->programs),
            share(c->woken, c->programs), share(c->nested, c->programs),
            share(c->deferred, c->eligible), seconds, end->key, end->value, subjects);

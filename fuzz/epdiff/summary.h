@@ -10,7 +10,8 @@ enum {
 
 struct summary_counters {
     uint64_t programs, divergent, unstable, order;
-    uint64_t beyond; /* of which the model knows only a part, or that pass the subject by */
+    uint64_t unlisted; /* divergent, by a signature that is not known */
+    uint64_t beyond;   /* of which the model knows only a part, or that pass the subject by */
     uint64_t threads, processes, woken, nested;
     uint64_t eligible, deferred;
 };
@@ -25,6 +26,8 @@ void summary_add(struct summary_counters *counters, const struct summary_counter
 /* What the line says beside the counters. */
 struct summary_end {
     unsigned signatures;
+    bool listing;   /* there is a known list */
+    unsigned known; /* of the signatures, those that it names */
     uint64_t start_ms;
     const char *key; /* of the command's own number: "seed" */
     uint64_t value;
