@@ -55,11 +55,8 @@ enum fd_state {
 };
 
 enum fd_trait {
-    TRAIT_REGISTERED = 1 << 0, /* some instance has the file in its list, under this number */
-    TRAIT_ELSEWHERE = 1 << 1,  /* under another number */
-    TRAIT_SHARED = 1 << 2,     /* another number names the file too */
-    TRAIT_INSTANCE = 1 << 3,   /* it is an epoll instance */
-    TRAIT_NESTED = 1 << 4,     /* and in another one's list */
+    TRAIT_REGISTERED = 1 << 0, /* some instance has the file in its list; of an instance: nested */
+    TRAIT_SHARED = 1 << 1,     /* another number names the file too, here or in another process */
 };
 
 /* The file that the step which bound a slot opened, or WORLD_FILE_NONE if it was no file. */
@@ -89,20 +86,11 @@ static uint8_t state_of(const struct walk *walk, const struct step *step, int ar
         return FD_CLOSED;
     int bound = file_bound_by(world, step, (unsigned)arg);
     unsigned state = bound == WORLD_FILE_NONE || bound == file ? FD_OPEN : FD_REUSED;
-    unsigned traits = 0;
-    int number = world_number(world, step, (unsigned)arg);
-    bool instance = world->files[file].kind == FILE_EPOLL;
+    unsigned traits = world->files[file].refs > 1 ? TRAIT_SHARED : 0;
     for (unsigned i = 0; i < world->nitems; i++) {
-        const struct world_item *item = &world->items[i];
-        if (!item->live || item->file != file)
-            continue;
-        traits |= item->number == number ? TRAIT_REGISTERED : TRAIT_ELSEWHERE;
-        traits |= instance ? TRAIT_NESTED : 0;
+        if (world->items[i].live && world->items[i].file == file)
+            traits |= TRAIT_REGISTERED;
     }
-    if (world->files[file].refs > 1)
-        traits |= TRAIT_SHARED;
-    if (instance)
-        traits |= TRAIT_INSTANCE;
     return (uint8_t)(state | traits << 2);
 }
 
@@ -185,15 +173,15 @@ static enum relation relation_of(const struct walk *walk, const struct step *ste
 
 static uint8_t count_class(unsigned count)
 {
-    return (uint8_t)(count < 3 ? count : 3);
+    return (uint8_t)(count < 2 ? count : 2);
 }
 
-/* The step, and everything that is pending across it. */
+/* The step, and everything that is pending across it. Where nothing is, little can be learnt. */
 static void look_at_step(struct walk *walk, unsigned index)
 {
     const struct step *step = &walk->native->program->steps[index];
     const struct op_info *op = &op_table[step->op];
-    unsigned related = 0, others = 0, carried_out = 0;
+    unsigned related = 0, pending = 0, carried_out = 0;
     uint8_t batch = 0;
 
     for (unsigned c = 0; c < walk->ncalls; c++) {
@@ -202,32 +190,32 @@ static void look_at_step(struct walk *walk, unsigned index)
             continue;
         enum relation relation = relation_of(walk, step, call);
         bool now = call->carried_at == (int)index;
+        pending++;
         related += relation != RELATION_NONE;
-        others += relation == RELATION_NONE;
         if (now) {
             carried_out++;
             batch |= (uint8_t)(1u << (call->op & 7));
         }
-        const uint8_t facts[] = {call->op,
-                                 (uint8_t)step->op,
-                                 (uint8_t)relation,
-                                 (uint8_t)now,
-                                 result_of(walk, index),
+        const uint8_t facts[] = {call->op, (uint8_t)op->effect, (uint8_t)relation, (uint8_t)now,
                                  walk->native->program->steps[call->step].actor != step->actor};
         if (relation != RELATION_NONE || now)
             emit(walk, FEATURE_OF_CROSSING, facts, sizeof(facts));
     }
+    if (pending == 0) {
+        const uint8_t facts[] = {(uint8_t)step->op, result_of(walk, index)};
+        emit(walk, FEATURE_OF_STEP, facts, sizeof(facts));
+        return;
+    }
+    bool ctl = op->effect == EFFECT_CTL;
     const uint8_t facts[] = {(uint8_t)step->op,
-                             op->effect == EFFECT_CTL ? (uint8_t)step->args[1] : 0,
-                             state_of(walk, step, op_fd_arg(op)),
-                             op->effect == EFFECT_CTL ? state_of(walk, step, 2) : 0,
+                             ctl ? (uint8_t)step->args[1] : 0,
+                             state_of(walk, step, ctl ? 2 : op_fd_arg(op)),
                              count_class(related),
-                             others > 0,
                              count_class(carried_out),
                              result_of(walk, index)};
     emit(walk, FEATURE_OF_STEP, facts, sizeof(facts));
     if (carried_out > 0) {
-        const uint8_t together[] = {(uint8_t)step->op, batch, count_class(carried_out)};
+        const uint8_t together[] = {(uint8_t)op->effect, batch, count_class(carried_out)};
         emit(walk, FEATURE_OF_BATCH, together, sizeof(together));
     }
 }
@@ -275,11 +263,9 @@ static void note_call(struct walk *walk, unsigned index)
 
 static void look_at_verdict(const struct walk *walk, const struct verdict *verdict)
 {
-    if (verdict->equal)
-        return;
-    uint8_t facts[] = {(uint8_t)verdict->class, (uint8_t)verdict->hazard,
-                       (uint8_t)verdict->strict_only, (uint8_t)verdict->room};
-    emit(walk, FEATURE_OF_VERDICT, facts, sizeof(facts));
+    if (!verdict->equal)
+        emit(walk, FEATURE_OF_VERDICT, (const uint8_t *)verdict->signature,
+             (unsigned)strlen(verdict->signature));
 }
 
 void features_collect(const struct trace *native, const struct trace *subject,
@@ -293,6 +279,8 @@ void features_collect(const struct trace *native, const struct trace *subject,
     walk.context = context;
     walk.ncalls = 0;
     look_at_verdict(&walk, verdict);
+    if (!verdict->equal && !verdict->strict_only)
+        return;
     if (native->truncated || subject->truncated || native->end != RUN_COMPLETE ||
         subject->end != RUN_COMPLETE)
         return;
