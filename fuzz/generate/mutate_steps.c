@@ -168,7 +168,7 @@ static unsigned window_begin(const struct mutator *mutator, unsigned first, unsi
 static bool partition(struct mutator *mutator, unsigned first, unsigned last, unsigned actor,
                       bool later)
 {
-    struct entry sorted[WINDOW_MAX];
+    struct entry sorted[WINDOW_MAX] = {{.run = NULL}};
     unsigned count = 0;
     bool changed = false;
 
