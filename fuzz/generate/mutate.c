@@ -39,13 +39,26 @@ void mutate_flatten(struct program *program)
 
 /* --- Parents --- */
 
-/* What a program is like when it is carried out. False if the model cannot say, or would not have
- * let it through: some of its steps are not to be had. */
+/* What the program so far has come to is the end for main, or for everybody. */
+static bool has_halted(const struct ready *ready, const struct program *program)
+{
+    bool anybody = false;
+
+    for (unsigned i = 0; i < program->nactors; i++)
+        anybody |= ready_actor_free(ready, i);
+    return !anybody || !ready->world.actors_alive[0];
+}
+
+/* Carries a program out to see what it is like. False if the model would not have let it through:
+ * some of its steps are not to be had. */
 static bool survey(struct mutator *mutator, const struct program *program)
 {
     struct ready *ready = &mutator->generator.ready;
     struct ready_result result;
+    bool failing = false;
 
+    if (program->nsteps > MUTATE_STEPS_MAX)
+        return false;
     ready_init(ready, program);
     for (unsigned i = 0; i < program->nsteps; i++) {
         if (program->steps[i].block || !ready_actor_free(ready, program->steps[i].actor))
@@ -53,46 +66,49 @@ static bool survey(struct mutator *mutator, const struct program *program)
         ready_step(ready, i, &result);
         if (result.racy)
             return false;
-        mutator->failing |= result.failed;
+        failing |= result.failed;
     }
-    bool anybody = false;
-    for (unsigned i = 0; i < program->nactors; i++)
-        anybody |= ready_actor_free(ready, i);
-    mutator->halting |= !anybody || !ready->world.actors_alive[0];
-    return program->nsteps <= MUTATE_STEPS_MAX;
+    mutator->failing |= failing;
+    mutator->halting |= has_halted(ready, program);
+    return true;
 }
 
 /* The program without the steps that the model refuses becomes the source. */
 static void mend(struct mutator *mutator, unsigned index, const struct program *program)
 {
     struct program *mended = &mutator->mended[index];
-    bool failing = mutator->failing;
+    bool failing = mutator->failing, halting = mutator->halting;
 
     source_set(mutator, 0, program);
     draft_load(mutator);
+    generate_begin(&mutator->generator, mended);
     mutator->failing = mutator->halting = true;
     mutator->whole = false;
-    mutator->features = FEATURE_BIT(FAILING) | FEATURE_BIT(BAD_ARGS);
-    generate_begin(&mutator->generator, mended);
+    mutator->features = FEATURE_BIT(FAILING);
     (void)draft_grow(mutator);
     mutator->failing = failing || mutator->failed;
+    mutator->halting = halting || has_halted(&mutator->generator.ready, mended);
     source_set(mutator, index, mended);
+}
+
+static void set_parent(struct mutator *mutator, unsigned index, const struct program *program)
+{
+    source_set(mutator, index, program);
+    if (!survey(mutator, program))
+        mend(mutator, index, program);
 }
 
 static void mutator_begin(struct mutator *mutator, const struct program *parent,
                           const struct program *other, uint64_t seed)
 {
     mutator->failing = mutator->halting = false;
+    mutator->edits = 0;
     random_seed(&mutator->generator.random, seed, 0);
-    for (unsigned i = SOURCES_MAX; i-- > 0;) {
-        /* One that has no second parent is its own: nothing then takes steps of it. */
-        const struct program *program = i == 0 || !other ? parent : other;
-        source_set(mutator, i, program);
-        if (i == 0 || other) {
-            if (!survey(mutator, program))
-                mend(mutator, i, program);
-        }
-    }
+    source_set(mutator, 1, parent);
+    /* The second one first: mending takes the place of source 0. */
+    if (other)
+        set_parent(mutator, 1, other);
+    set_parent(mutator, 0, parent);
 }
 
 /* --- Children --- */
@@ -143,14 +159,18 @@ static enum mutation_id draw_mutation(struct random *random, unsigned roles)
     return (enum mutation_id)id;
 }
 
+_Static_assert(MUTATIONS <= 64, "mutator.edits has a bit for each");
+
 /* A mutation that finds something to do. Returns its role's bit, or 0. */
 static unsigned edit_draft(struct mutator *mutator, unsigned roles)
 {
     for (unsigned draws = 0; draws < DRAWS_MAX; draws++) {
         enum mutation_id id = draw_mutation(mutator_random(mutator), roles);
         mutator->whole = false;
-        if (mutation_functions[id](mutator))
-            return 1u << mutation_table[id].role;
+        if (!mutation_functions[id](mutator))
+            continue;
+        mutator->edits |= UINT64_C(1) << id;
+        return 1u << mutation_table[id].role;
     }
     return 0;
 }
@@ -191,6 +211,7 @@ static void breed(struct mutator *mutator, unsigned roles, struct program *ret_c
         source_set(mutator, 0, parent);
         mutator->failing = failing;
         mutator->halting = halting;
+        mutator->edits = 0;
         begin_child(mutator, ret_child);
         unsigned role = edit_draft(mutator, roles);
         unsigned edits = 1;
@@ -200,25 +221,40 @@ static void breed(struct mutator *mutator, unsigned roles, struct program *ret_c
         if (role != 0 && grow_child(mutator, parent, role))
             return;
     }
+    mutator->edits = 0;
     uint64_t seed = random_next(random);
     generate_program(seed, random_next(random), ret_child);
 }
 
-void mutate_program(const struct program *parent, uint64_t seed, struct program *ret_child)
+uint64_t mutate_traced(const struct program *parent, const struct program *other, uint64_t seed,
+                       struct program *ret_child)
 {
     struct mutator mutator;
 
-    mutator_begin(&mutator, parent, NULL, seed);
-    breed(&mutator, ROLE_EDIT | ROLE_ALONE, ret_child);
+    /* There is nothing to be had of a program without steps. */
+    if (other && parent->nsteps == 0) {
+        parent = other;
+        other = NULL;
+    }
+    if (other && other->nsteps == 0)
+        other = NULL;
+    unsigned roles = other ? ROLE_CROSS : ROLE_EDIT | ROLE_ALONE;
+    mutator_begin(&mutator, parent, other, seed);
+    if (mutator.sources[0].program->nsteps == 0)
+        roles = ROLE_ALONE;
+    breed(&mutator, roles, ret_child);
+    return mutator.edits;
+}
+
+void mutate_program(const struct program *parent, uint64_t seed, struct program *ret_child)
+{
+    (void)mutate_traced(parent, NULL, seed, ret_child);
 }
 
 void cross_programs(const struct program *a, const struct program *b, uint64_t seed,
                     struct program *ret_child)
 {
-    struct mutator mutator;
-
-    mutator_begin(&mutator, a, b, seed);
-    breed(&mutator, ROLE_CROSS, ret_child);
+    (void)mutate_traced(a, b, seed, ret_child);
 }
 
 bool mutate_once(enum mutation_id id, const struct program *parent, const struct program *other,

@@ -3,6 +3,7 @@
 
 enum {
     HANDOVER_MAX = 6, /* steps that are handed over */
+    TRIES_MAX = 8,    /* places that are looked at for somebody else */
 };
 
 enum { BIRTH_NONE = -1 };
@@ -54,6 +55,18 @@ static bool choose_begin(struct mutator *mutator, unsigned *ret_at, unsigned *re
     return entry_is_by(&mutator->entries[*ret_at], 0, *ret_actor);
 }
 
+/* The same where there is somebody else. Returns who, or NOBODY. */
+static int choose_pair(struct mutator *mutator, unsigned *ret_at, unsigned *ret_actor)
+{
+    int partner = NOBODY;
+
+    for (unsigned tries = 0; tries < TRIES_MAX && partner == NOBODY; tries++) {
+        if (choose_begin(mutator, ret_at, ret_actor))
+            partner = choose_partner(mutator, *ret_at, *ret_actor);
+    }
+    return partner;
+}
+
 /* Steps of `from` become steps of `to`, `count` of them at most. Returns how many did. */
 static unsigned hand_over(struct mutator *mutator, unsigned at, unsigned from, unsigned to,
                           unsigned count)
@@ -74,9 +87,7 @@ bool mutate_HANDOVER(struct mutator *mutator)
 {
     unsigned at, actor;
 
-    if (!choose_begin(mutator, &at, &actor))
-        return false;
-    int to = choose_partner(mutator, at, actor);
+    int to = choose_pair(mutator, &at, &actor);
     unsigned count = 1 + random_below(mutator_random(mutator), HANDOVER_MAX);
     return to != NOBODY && hand_over(mutator, at, actor, (unsigned)to, count) > 0;
 }
@@ -85,9 +96,7 @@ bool mutate_EXCHANGE(struct mutator *mutator)
 {
     unsigned at, actor;
 
-    if (!choose_begin(mutator, &at, &actor))
-        return false;
-    int other = choose_partner(mutator, at, actor);
+    int other = choose_pair(mutator, &at, &actor);
     if (other == NOBODY)
         return false;
     for (unsigned i = at; i < mutator->nentries; i++) {

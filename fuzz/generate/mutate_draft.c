@@ -18,8 +18,6 @@ void source_set(struct mutator *mutator, unsigned index, const struct program *p
 static void set_step(struct entry *entry, unsigned source, const struct step *step)
 {
     *entry = (struct entry){.source = (uint8_t)source, .step = *step};
-    entry->step.block = 0;
-    entry->step.line = 0;
 }
 
 void draft_load(struct mutator *mutator)

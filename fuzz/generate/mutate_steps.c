@@ -4,9 +4,10 @@
 #include <string.h>
 
 enum {
-    RUN_MAX = 6,     /* steps in a row that are moved, duplicated or deleted */
-    WINDOW_MAX = 12, /* steps among which an actor's are retimed */
-    TRIES_MAX = 12,  /* of the generator, for one step or recipe that the program can have */
+    RUN_MAX = 6,        /* steps in a row that are moved, duplicated or deleted */
+    WINDOW_MAX = 12,    /* steps among which an actor's are retimed */
+    LARGE_PERCENT = 35, /* deletions that may take half of the program */
+    TRIES_MAX = 12,     /* of the generator, for one step or recipe that the program can have */
 };
 
 static void generate_any_step(struct mutator *mutator)
@@ -58,12 +59,18 @@ bool mutate_IDIOM(struct mutator *mutator)
 
 bool mutate_DELETE(struct mutator *mutator)
 {
+    struct random *random = mutator_random(mutator);
     unsigned first;
 
     if (mutator->nentries < 2)
         return false;
-    unsigned count = choose_run(mutator, mutator->nentries - 1, RUN_MAX, &first);
-    first += random_below(mutator_random(mutator), 2);
+    /* Now and then many: nothing else makes programs shorter, and much makes them longer. */
+    unsigned count = choose_run(mutator, mutator->nentries, RUN_MAX, &first);
+    if (random_chance(random, LARGE_PERCENT))
+        count = 1 + random_below(random, mutator->nentries / 2);
+    if (count > mutator->nentries - 1)
+        count = mutator->nentries - 1;
+    first = random_below(random, mutator->nentries - count + 1);
     draft_remove(mutator, first, count);
     return true;
 }
@@ -168,7 +175,7 @@ static unsigned window_begin(const struct mutator *mutator, unsigned first, unsi
 static bool partition(struct mutator *mutator, unsigned first, unsigned last, unsigned actor,
                       bool later)
 {
-    struct entry sorted[WINDOW_MAX];
+    struct entry sorted[WINDOW_MAX] = {{.run = NULL}};
     unsigned count = 0;
     bool changed = false;
 

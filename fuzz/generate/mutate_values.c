@@ -141,7 +141,12 @@ bool mutate_DATA(struct mutator *mutator)
 {
     struct entry *entry = choose_entry_of(mutator, EFFECT_CTL);
 
-    if (!entry || entry->step.args[1] == EPOLL_CTL_DEL)
+    for (unsigned tries = 0; entry && entry->step.args[1] == EPOLL_CTL_DEL; tries++) {
+        if (tries == TRIES_MAX)
+            return false;
+        entry = choose_entry_of(mutator, EFFECT_CTL);
+    }
+    if (!entry)
         return false;
     /* The data is the number of the step. */
     struct step mod = entry->step;

@@ -8,6 +8,7 @@
 enum {
     CHANGES_MAX = 4,  /* places at which bytes change */
     STRETCH_MAX = 12, /* bytes that go or are doubled */
+    WEAVE_MAX = 48,   /* steps of both parents that are woven: what is cut off are the last waits */
     INSERT_MAX = 10,  /* steps of the other parent that come in */
 };
 
@@ -119,7 +120,8 @@ bool mutate_CROSS_WEAVE(struct mutator *mutator)
     const struct program *other = mutator->sources[1].program;
     unsigned at = 0;
 
-    if (mutator->nentries == 0 || other->nsteps == 0)
+    if (mutator->nentries == 0 || other->nsteps == 0 ||
+        mutator->nentries + other->nsteps > WEAVE_MAX)
         return false;
     for (unsigned i = 0; i < other->nsteps; i++) {
         /* In bursts: two programs that alternate step by step never come to anything. */

@@ -49,12 +49,21 @@ struct mutator {
     bool halting;      /* the program may end for everybody before its last step */
     bool whole;        /* no step of the draft may be missing in the child */
     uint32_t features; /* that recipes have; parents' steps have those they need */
+    uint64_t edits;    /* a bit for each mutation of this child */
     bool failed;       /* a step of the child fails */
     unsigned nheld;    /* entries whose actor sleeps */
     uint16_t held[DRAFT_MAX];
     struct program mended[SOURCES_MAX]; /* parents without the steps that the model refuses */
     struct program another;             /* what ALONE mutations put in the parent's place */
 };
+
+/*
+ * mutate_program, or cross_programs if there is another parent. Returns a bit for each mutation
+ * that made the child; none if no draft came to anything and the child is a random program. For
+ * tests.
+ */
+uint64_t mutate_traced(const struct program *parent, const struct program *other, uint64_t seed,
+                       struct program *ret_child);
 
 /* --- mutate_draft.c --- */
 
