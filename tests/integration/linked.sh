@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # What must not happen: that a shim which is linked into the executor comes to other verdicts than the one that is
-# preloaded, down to the signature, over the corpus; that it needs a library to preload; that one without
-# its witness or its executor is run.
+# preloaded, down to the signature, over the corpus; that it needs a library to preload, or runs without its witness.
 source "$(dirname "$0")/lib.sh"
 
 verdicts() { # verdicts KIND OUTPUT: every program's signature, of shim:* or linked:*
