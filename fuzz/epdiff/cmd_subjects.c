@@ -39,6 +39,11 @@ static void print_subject(const char *name, const char *why)
         print_model();
         return;
     }
+    if (strcmp(name, "linked:POLICY+BACKEND") == 0) {
+        printf("%-24s as shim:POLICY+BACKEND, linked into the executor instead of preloaded\n",
+               name);
+        return;
+    }
     if (strcmp(name, "preload:PATH") == 0) {
         printf("%-24s with the path of a shared library\n", name);
         return;

@@ -20,9 +20,9 @@ static void plan_check(struct replay_check *check, const char *signature)
         check->result = REPLAY_SKIPPED;
         return;
     }
-    if (document->inject[0] && check->subject->kind == SUBJECT_PRELOAD) {
+    if (document->inject[0] && !subject_injects(check->subject)) {
         check->result = REPLAY_SKIPPED;
-        strcpy(check->got, "injects faults, which only the shims can have");
+        strcpy(check->got, "injects faults, which only preloaded shims can have");
         return;
     }
     if (check->subject->kind == SUBJECT_MODEL && parallel_count(&document->program) > 0) {

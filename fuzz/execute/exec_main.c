@@ -203,10 +203,26 @@ static void limit(int resource, rlim_t value)
         die("setrlimit");
 }
 
+/*
+ * /dev/null, or where there is no /dev what epoll treats alike: an empty file that cannot be
+ * written, so that no program leaves anything in it for the next.
+ */
+static int open_null(void)
+{
+    int null = open("/dev/null", O_RDWR);
+    if (null >= 0 || errno != ENOENT)
+        return null;
+    null = memfd_create("null", MFD_ALLOW_SEALING);
+    if (null >= 0 &&
+        fcntl(null, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+        return -1;
+    return null;
+}
+
 /* Descriptors 0, 1 and 2 are /dev/null and no other is open: every program finds the same table. */
 static void make_canonical(void)
 {
-    int null = open("/dev/null", O_RDWR);
+    int null = open_null();
     if (null < 0)
         die("/dev/null");
     for (int number = 0; number < 3; number++) {

@@ -143,10 +143,12 @@ static int environment_make(struct environment *env, const struct subject *subje
     }
     for (char **entry = sanitizer_entries; *entry; entry++)
         env->entries[env->count++] = *entry;
-    /* The witness stands behind the subject: where the subject looks for the next epoll_ctl. */
-    snprintf(env->preload, sizeof(env->preload), "LD_PRELOAD=%s%s%s", subject->library,
-             subject->library[0] ? ":" : "", witness);
-    env->entries[env->count++] = env->preload;
+    /* The witness stands behind the subject: where the subject looks for the next epoll_ctl. Where
+     * nothing is preloaded it stands there anyhow, for the executors are linked with it. */
+    if (subject->library[0]) {
+        snprintf(env->preload, sizeof(env->preload), "LD_PRELOAD=%s:%s", subject->library, witness);
+        env->entries[env->count++] = env->preload;
+    }
     /* Names are looked up once in the server and not again in every process of every program. */
     snprintf(env->bind_now, sizeof(env->bind_now), "LD_BIND_NOW=1");
     env->entries[env->count++] = env->bind_now;
@@ -232,8 +234,10 @@ static int spawn_with(struct executor *executor, const char *path, struct enviro
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
     /* The error pipe goes to its place first: the wire's place may be its number. What a subject
-     * prints before main must not mix with the tool's own output. */
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+     * prints before main must not mix with the tool's own output. Nobody reads the input; where
+     * there is no /dev any file does. */
+    posix_spawn_file_actions_addopen(&actions, 0, access("/dev/null", R_OK) ? path : "/dev/null",
+                                     O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, error_fd, 1);
     posix_spawn_file_actions_adddup2(&actions, error_fd, 2);
     posix_spawn_file_actions_adddup2(&actions, wire_fd, WIRE_FD);
@@ -408,7 +412,7 @@ int executor_start(const struct subject *subject, const struct executor_options 
                    struct executor **ret_executor, char *ret_why)
 {
     char home[PATH_MAX];
-    char path[PATH_MAX + 16];
+    char path[PATH_MAX + 40];
     char witness[PATH_MAX + 32];
 
     int err = subject_home(home, sizeof(home));
@@ -416,7 +420,7 @@ int executor_start(const struct subject *subject, const struct executor_options 
         say(ret_why, "the tool's own folder cannot be found: %s", strerror(-err));
         return err;
     }
-    snprintf(path, sizeof(path), "%s/epdiff-exec", home);
+    snprintf(path, sizeof(path), "%s/%s", home, subject->executor);
     if (access(path, X_OK) != 0) {
         err = -errno;
         say(ret_why, "no executor: %.400s: %s", path, strerror(-err));

@@ -12,6 +12,17 @@
 static const char *const policies[] = {"naive", "hash", "tls", "transparent", NULL};
 static const char *const backends[] = {"syscall", "uring", "module", NULL};
 
+/* The same but for the shim's objects, which the others have in them: the product's, or those that
+ * count edges. */
+static const char executor_plain[] = "epdiff-exec";
+static const char executor_linked[] = "epdiff-exec-shim";
+static const char executor_edges[] = "epdiff-exec-edges";
+
+static bool is_linked(const struct subject *subject)
+{
+    return strcmp(subject->executor, executor_plain) != 0;
+}
+
 int subject_home(char *ret_path, size_t size)
 {
     ssize_t length = readlink("/proc/self/exe", ret_path, size - 1);
@@ -62,8 +73,9 @@ static int set_library(struct subject *subject, const char *path, char *ret_why,
     return 0;
 }
 
-/* Takes "POLICY+BACKEND" or "POLICY" apart. */
-static int parse_shim_name(struct subject *subject, const char *name, char *ret_why, size_t size)
+/* Takes POLICY[+BACKEND] behind `kind` apart. */
+static int parse_shim_name(struct subject *subject, const char *kind, const char *name,
+                           char *ret_why, size_t size)
 {
     size_t policy_length = strcspn(name, "+");
     const char *backend = name[policy_length] ? name + policy_length + 1 : "syscall";
@@ -82,7 +94,8 @@ static int parse_shim_name(struct subject *subject, const char *name, char *ret_
                  subject->backend);
         return -EINVAL;
     }
-    snprintf(subject->name, sizeof(subject->name), "shim:%s+%s", subject->policy, subject->backend);
+    snprintf(subject->name, sizeof(subject->name), "%s:%s+%s", kind, subject->policy,
+             subject->backend);
     return 0;
 }
 
@@ -91,7 +104,7 @@ static int parse_shim(struct subject *subject, const char *name, char *ret_why, 
     char home[PATH_MAX];
     char path[PATH_MAX + 32];
 
-    int err = parse_shim_name(subject, name, ret_why, size);
+    int err = parse_shim_name(subject, "shim", name, ret_why, size);
     if (err)
         return err;
     err = subject_home(home, sizeof(home));
@@ -124,13 +137,18 @@ static int use_copy(struct subject *subject, const char *name, const char *what,
     return set_library(subject, path, ret_why, size);
 }
 
+bool subject_injects(const struct subject *subject)
+{
+    return subject->kind != SUBJECT_PRELOAD && !is_linked(subject);
+}
+
 int subject_inject(struct subject *subject, const char *inject, char *ret_why, size_t size)
 {
     if (subject->kind == SUBJECT_NATIVE || subject->kind == SUBJECT_MODEL)
         return 0;
-    if (subject->kind != SUBJECT_SHIM) {
+    if (!subject_injects(subject)) {
         snprintf(ret_why, size,
-                 "the program injects faults, which only the shims can have, and not %.100s",
+                 "the program injects faults, which only a preloaded shim can have, and not %.100s",
                  subject->name);
         return -EOPNOTSUPP;
     }
@@ -154,9 +172,13 @@ int subject_count_edges(struct subject *subject, const char *path, char *ret_why
                  SUBJECT_EDGES_MAX);
         return -ENAMETOOLONG;
     }
-    int err =
-        use_copy(subject, "libepbatch-edges.so",
-                 "edges are counted in a build for engines (--preset engines)", ret_why, size);
+    int err = 0;
+    if (is_linked(subject))
+        memcpy(subject->executor, executor_edges, sizeof(executor_edges));
+    else
+        err =
+            use_copy(subject, "libepbatch-edges.so",
+                     "edges are counted in a build for engines (--preset engines)", ret_why, size);
     if (!err)
         snprintf(subject->edges, sizeof(subject->edges), "%s", path);
     return err;
@@ -164,10 +186,10 @@ int subject_count_edges(struct subject *subject, const char *path, char *ret_why
 
 static int unknown_kind(const char *name, char *ret_why, size_t size)
 {
-    snprintf(
-        ret_why, size,
-        "unknown subject '%.100s', expected native, model, shim:POLICY+BACKEND or preload:PATH",
-        name);
+    snprintf(ret_why, size,
+             "unknown subject '%.100s', expected native, model, shim:POLICY+BACKEND, "
+             "linked:POLICY+BACKEND or preload:PATH",
+             name);
     return -EINVAL;
 }
 
@@ -176,6 +198,7 @@ int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, 
     struct subject *subject = ret_subject;
 
     memset(subject, 0, sizeof(*subject));
+    memcpy(subject->executor, executor_plain, sizeof(executor_plain));
     if (strcmp(name, "native") == 0) {
         subject->kind = SUBJECT_NATIVE;
         strcpy(subject->name, "native");
@@ -188,6 +211,10 @@ int subject_parse(const char *name, struct subject *ret_subject, char *ret_why, 
     }
     if (strncmp(name, "shim:", 5) == 0)
         return parse_shim(subject, name + 5, ret_why, size);
+    if (strncmp(name, "linked:", 7) == 0) {
+        memcpy(subject->executor, executor_linked, sizeof(executor_linked));
+        return parse_shim_name(subject, "linked", name + 7, ret_why, size);
+    }
     if (strncmp(name, "preload:", 8) == 0) {
         subject->kind = SUBJECT_PRELOAD;
         if (snprintf(subject->name, sizeof(subject->name), "%s", name) > SUBJECT_NAME_MAX) {
@@ -208,7 +235,9 @@ int subject_check_name(const char *name, char *ret_why, size_t size)
     if (strcmp(name, "native") == 0 || strcmp(name, "model") == 0)
         return 0;
     if (strncmp(name, "shim:", 5) == 0)
-        return parse_shim_name(&subject, name + 5, ret_why, size);
+        return parse_shim_name(&subject, "shim", name + 5, ret_why, size);
+    if (strncmp(name, "linked:", 7) == 0)
+        return parse_shim_name(&subject, "linked", name + 7, ret_why, size);
     if (strncmp(name, "preload:", 8) == 0 && name[8])
         return 0;
     return unknown_kind(name, ret_why, size);
@@ -216,11 +245,17 @@ int subject_check_name(const char *name, char *ret_why, size_t size)
 
 bool subject_matches(const struct subject *subject, const char *pattern)
 {
+    char shim[SUBJECT_NAME_MAX + 1];
+    size_t length = strlen(pattern);
+
     if (strcmp(subject->name, pattern) == 0)
         return true;
-    size_t length = strlen(pattern);
-    return subject->kind == SUBJECT_SHIM && strncmp(subject->name, pattern, length) == 0 &&
-           subject->name[length] == '+';
+    if (subject->kind != SUBJECT_SHIM)
+        return false;
+    snprintf(shim, sizeof(shim), "shim:%s+%s", subject->policy, subject->backend);
+    return strcmp(shim, pattern) == 0 ||
+           (strncmp(subject->name, pattern, length) == 0 && subject->name[length] == '+') ||
+           (strncmp(shim, pattern, length) == 0 && shim[length] == '+');
 }
 
 bool subject_has_limits(const struct subject *subject)
@@ -257,5 +292,7 @@ const char *subject_list(unsigned index, char *ret_why, size_t size)
         subject_parse(name, &subject, ret_why, size);
         return name;
     }
-    return index == nshims ? "preload:PATH" : NULL;
+    static const char *const forms[] = {"linked:POLICY+BACKEND", "preload:PATH"};
+    index -= nshims;
+    return index < sizeof(forms) / sizeof(forms[0]) ? forms[index] : NULL;
 }

@@ -19,8 +19,12 @@ enum {
 
 enum subject_kind {
     SUBJECT_NATIVE, /* "native": nothing preloaded */
-    SUBJECT_SHIM, /* "shim:POLICY+BACKEND": our libepbatch.so; the backend may be left out: syscall
-                   */
+    /*
+     * "shim:POLICY+BACKEND": our libepbatch.so; the backend may be left out: syscall.
+     * "linked:POLICY+BACKEND": the same objects, linked into an executor of their own, for where
+     * nothing can be preloaded.
+     */
+    SUBJECT_SHIM,
     SUBJECT_PRELOAD, /* "preload:PATH": any shared library */
     SUBJECT_MODEL,   /* "model": nothing runs, the answers are computed (oracle/model) */
 };
@@ -30,6 +34,7 @@ struct subject {
     char name[SUBJECT_NAME_MAX + 1];     /* canonical: "shim:naive+syscall" */
     char policy[32];                     /* EPBATCH_POLICY, for SUBJECT_SHIM */
     char backend[32];                    /* EPBATCH_BACKEND */
+    char executor[32];                   /* which program beside the tool runs its programs */
     char library[PATH_MAX];              /* absolute path of what is preloaded, or empty */
     char inject[SUBJECT_INJECT_MAX + 1]; /* EPBATCH_INJECT: which of its calls fail, or empty */
     char edges[SUBJECT_EDGES_MAX + 1];   /* EPBATCH_EDGES: where it counts its edges, or empty */
@@ -56,6 +61,9 @@ int subject_check_name(const char *name, char *ret_why, size_t size);
  */
 int subject_inject(struct subject *subject, const char *inject, char *ret_why, size_t size);
 
+/* False for subjects whose calls nobody here can make fail: somebody's library, a linked shim. */
+bool subject_injects(const struct subject *subject);
+
 /*
  * Makes a shim the copy of itself that counts the edges of its code in the file `path`
  * (shim/edges.c), which is there in builds for engines. Returns 0, or a negative errno with one
@@ -65,7 +73,7 @@ int subject_count_edges(struct subject *subject, const char *path, char *ret_why
 
 /*
  * True if an expectation written for `pattern` ("shim:naive", "native") speaks of this subject: the
- * same name, or the same without its backend.
+ * same name, or the same without its backend. What is said of a shim is said of a linked one.
  */
 bool subject_matches(const struct subject *subject, const char *pattern);
 

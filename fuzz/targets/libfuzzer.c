@@ -1,7 +1,7 @@
 /*
  * A target for engines that call LLVMFuzzerTestOneInput: libFuzzer, and AFL++ by its driver. With
- * EPDIFF_TARGET_MUTATES the engine mutates by the target's own functions; an engine that finds the
- * two symbols behaves differently, so they are only there for targets that have such functions.
+ * EPDIFF_TARGET_MUTATES the target has functions of its own to mutate by, and the engine gets them;
+ * an engine that finds the two symbols behaves differently, so only then they are there.
  */
 #include "fuzz/targets/target.h"
 
@@ -62,24 +62,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 #ifdef EPDIFF_TARGET_MUTATES
 
-size_t LLVMFuzzerMutate(uint8_t *bytes, size_t size, size_t size_max);
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t size, size_t size_max, unsigned seed);
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
                                  uint8_t *ret_bytes, size_t size_max, unsigned seed);
 
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t size, size_t size_max, unsigned seed)
 {
-    if (fuzz_target.mutate == NULL)
-        return LLVMFuzzerMutate(bytes, size, size_max);
     return fuzz_target.mutate(bytes, size, size_max, seed);
 }
 
-/* 0 tells the engine that there is no third input. */
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
                                  uint8_t *ret_bytes, size_t size_max, unsigned seed)
 {
-    if (fuzz_target.cross == NULL)
-        return 0;
     return fuzz_target.cross(a, a_size, b, b_size, ret_bytes, size_max, seed);
 }
 

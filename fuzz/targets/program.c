@@ -94,8 +94,8 @@ static int start(char *ret_why)
 
     target.out = getenv("EPDIFF_OUT");
     target.start_ms = executor_now_ms();
-    int err = subject_parse(subject ? subject : "shim:transparent+syscall", &target.subject,
-                            ret_why, TARGET_WHY_MAX + 1);
+    int err = subject_parse(subject ? subject : EPDIFF_TARGET_SUBJECT, &target.subject, ret_why,
+                            TARGET_WHY_MAX + 1);
     if (!err && known)
         err = known_read(known, &target.known, ret_why);
     if (!err && target_counters() && target.subject.kind == SUBJECT_SHIM)
