@@ -21,18 +21,21 @@ class Finding:
         self.subject, self.signature = subject, signature
         self.files, self.state, self.path, self.steps, self.explanation, self.note = [], "unchecked", "", 0, "", ""
 
-    def command(self):
+    def command(self, path):
         metamorphic = " --metamorphic" if self.signature.startswith("metamorphic/") else ""
         order = " --strict-order" if self.signature.startswith("order/") else ""
         machine = " --vm" if self.subject.endswith("+module") else ""
-        return f"build/epdiff run {self.path} --subject {self.subject}{metamorphic}{order}{machine}"
+        return f"build/epdiff run {path} --subject {self.subject}{metamorphic}{order}{machine}"
 
 
 class Crash:
     """An input of a small target that ends it."""
 
-    def __init__(self, target, path, said, confirmed, command):
-        self.target, self.path, self.said, self.confirmed, self.command = target, path, said, confirmed, command
+    def __init__(self, target, path, said, confirmed):
+        self.target, self.path, self.said, self.confirmed = target, path, said, confirmed
+
+    def command(self, night):
+        return f"build-engines-asan/fuzz-{self.target} {night.show(self.path)}"
 
 
 class Result:
@@ -156,7 +159,6 @@ def crashes(night, result, confirm):
         flavour = os.path.join(night.source, "build-engines-asan", "fuzz-" + target)
         for name in sorted(os.listdir(os.path.join(folder, target))):
             path = os.path.join(folder, target, name)
-            command = f"build-engines-asan/fuzz-{target} {path}"
             said, confirmed = "", False
             if confirm:
                 ended, text = night.logged("crashes", [flavour, path], CRASH_LIMIT)
@@ -165,7 +167,7 @@ def crashes(night, result, confirm):
                 continue
             if (target, said) not in told or not said:
                 told.add((target, said))
-                result.crashes.append(Crash(target, path, said, confirmed, command))
+                result.crashes.append(Crash(target, path, said, confirmed))
 
 
 def complaint(text):

@@ -60,6 +60,10 @@ class Night:
         os.makedirs(path, exist_ok=True)
         return path
 
+    def show(self, path):
+        """A path as one would type it in the repository's folder."""
+        return os.path.relpath(path, self.source) if path.startswith(self.source + "/") else path
+
     def findings(self, part):
         return self.room(os.path.join(self.out, "findings-raw", part.name))
 
@@ -186,7 +190,7 @@ class Night:
         self.state.builds = {}  # a resumed night has other sources, or none of the folders
         self.state.commit = self.describe_commit()
         self.state.save()
-        self.say(f"seed {self.state.seed}, commit {self.state.commit}, {self.seconds / 3600:.2f} h, {self.out}")
+        self.say(f"seed {self.state.seed}, commit {self.state.commit}, {self.seconds / 3600:.2f} h, {self.show(self.out)}")
         why = self.build("release")
         if why:
             raise Invalid(why)
@@ -309,10 +313,10 @@ class Night:
         for record in self.state.parts.values():
             if record["result"] == "running":
                 record["result"] = "stopped"
-        self.state.used = round(self.state.used + time.time() - self.began, 1)
+        self.state.used += time.time() - self.began
         self.state.save()
         summary.write(self, result)
-        self.say(f"== {summary.verdict(self, result)} ({self.clock()})\n{os.path.join(self.out, 'summary.md')}")
+        self.say(f"== {summary.verdict(self, result)} ({self.clock()})\n{self.show(os.path.join(self.out, 'summary.md'))}")
         return result
 
 

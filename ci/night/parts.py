@@ -262,14 +262,14 @@ def no_module_subject(night):
 
 
 TABLE = (
-    Part("fuzz", "epdiff fuzz, the clean subjects", fuzz(), 25, 10),
+    Part("fuzz", "epdiff fuzz, the clean subjects", fuzz(), 25, 5),
     Part("replay", "the corpus under every subject of this machine", replay("release"), 1, 45, 120),
     Part(
         "native",
         "A/A: two native runs, order of events included",
         fuzz("--strict-order", subjects=lambda night: ["native"]),
         3,
-        10,
+        5,
     ),
     Part("model", "the kernel against the model", fuzz(subjects=lambda night: ["model"]), 8, 10),
     Part("parallel", "programs whose actors run free", fuzz("--parallel"), 8, 20),

@@ -2,7 +2,7 @@
 import os
 import xml.etree.ElementTree as tree
 
-SHOWN_MAX = 25  # findings that are told in full; the rest by name, for it is to be one page
+SHOWN_MAX = 12  # findings that are told in full, for it is to be one page
 
 
 def failed(night):
@@ -21,7 +21,7 @@ def verdict(night, result):
     if failed(night):
         words.append("failed: " + ", ".join(failed(night)))
     if night.stopped_by:
-        words.append(f"stopped by {night.stopped_by}; ci/nightly --resume {night.out} goes on")
+        words.append(f"stopped by {night.stopped_by}; ci/nightly --resume {night.show(night.out)} goes on")
     return ("; ".join(words) or "nothing new")[0:1].upper() + ("; ".join(words) or "nothing new")[1:]
 
 
@@ -46,17 +46,31 @@ def part_lines(night):
         yield f"| {name} | {record['seconds']:.0f} | {record['result']} | {cell(said)} |"
 
 
-def finding_lines(result):
-    for finding in result.new[:SHOWN_MAX]:
+def kind(finding):
+    """What findings of one cause mostly have in common: subject, class and hazard."""
+    return finding.subject, finding.signature.rpartition("/")[0]
+
+
+def told(findings):
+    """One of each kind, as many as fit."""
+    smallest = {}
+    for finding in findings:
+        if kind(finding) not in smallest or finding.steps < smallest[kind(finding)].steps:
+            smallest[kind(finding)] = finding
+    return list(smallest.values())[:SHOWN_MAX]
+
+
+def finding_lines(night, result):
+    shown = told(result.new)
+    for finding in shown:
         note = f" ({finding.note})" if finding.note else ""
         yield f"* {code(finding.subject)} {code(finding.signature)}, {finding.steps} steps, {finding.state}{note}  "
         first = finding.explanation.split("\n")[0]
         if first:
             yield f"  {cell(first)}  "
-        yield f"  {code(finding.command())}"
-    rest = result.new[SHOWN_MAX:]
-    if rest:
-        yield f"* and {len(rest)} more, all in {code('new/')} and in {code('report.html')}"
+        yield f"  {code(finding.command(night.show(finding.path)))}"
+    if len(result.new) > len(shown):
+        yield f"* and {len(result.new) - len(shown)} more, of these kinds or of others: {code('new/')}, {code('report.html')}"
 
 
 def write_markdown(night, result):
@@ -66,11 +80,11 @@ def write_markdown(night, result):
         f"{night.state.used / 3600:.2f} of {night.state.hours:.2f} h, {night.cpus} CPUs.",
         f"Clean subjects: {', '.join(map(code, night.clean)) or 'none'}"
         + (f"; in the virtual machine: {', '.join(map(code, night.clean_module))}." if night.clean_module else "."),
-        f"Known list: {code(night.state.known)}.",
+        f"Known list: {code(night.show(night.state.known))}.",
         "",
         f"## New findings: {len(result.new)}",
         "",
-        *finding_lines(result),
+        *finding_lines(night, result),
         "",
         f"Known, by the list: {len(result.known)}. Not confirmed, the signature did not come again: {len(result.unconfirmed)}. "
         f"Files before sorting: {result.raw}.",
@@ -80,7 +94,7 @@ def write_markdown(night, result):
         lines += [f"## Crashing inputs of the small targets: {len(result.crashes)}", ""]
         for crash in result.crashes[:SHOWN_MAX]:
             state = "confirmed" if crash.confirmed else "unchecked"
-            lines += [f"* {crash.target}, {state}: {cell(crash.said)}  ", f"  {code(crash.command)}"]
+            lines += [f"* {crash.target}, {state}: {cell(crash.said)}  ", f"  {code(crash.command(night))}"]
         lines.append("")
     lines += ["## Parts", "", *part_lines(night), ""]
     built = ", ".join(
@@ -118,11 +132,11 @@ def write_junit(night, result):
     if night.invalid and not failed(night):
         add("night", "validity", "failure", night.invalid)
     for finding in result.new:
-        add(finding.subject, finding.signature, "failure", finding.state, f"{finding.explanation}\n{finding.command()}")
+        add(finding.subject, finding.signature, "failure", finding.state, f"{finding.explanation}\n{finding.command(night.show(finding.path))}")
     for crash in result.crashes:
-        add("fuzz-" + crash.target, os.path.basename(crash.path), "failure", crash.said, crash.command)
+        add("fuzz-" + crash.target, os.path.basename(crash.path), "failure", crash.said, crash.command(night))
     for finding in result.known:
-        add(finding.subject, finding.signature, text="known: listed in " + str(night.state.known))
+        add(finding.subject, finding.signature, text="known: listed in " + night.show(night.state.known))
     suite = tree.Element(
         "testsuite",
         {
