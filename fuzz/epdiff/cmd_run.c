@@ -117,35 +117,10 @@ static int examine_subject(struct run_command *command, unsigned index)
 
 static void show_subject(const struct run_command *command, unsigned index)
 {
-    const struct examination *examination = &command->examinations[index];
-    const char *name = command->cli.subjects[index].name;
-
-    switch (examination->result) {
-    case EXAMINED_EQUAL:
-        printf("\n%s: equal%s\n", name,
-               examination->beyond ? " as far as the model knows what happens" : "");
-        break;
-    case EXAMINED_ORDER:
-        printf("\n%s: only the order of events differs, from step %u on: allowed, for batching "
-               "cannot keep it\n",
-               name, step_number(examination->verdict.step));
-        break;
-    case EXAMINED_UNSTABLE:
-        printf("\n%s: no verdict, two native runs of this program differ from each other%s\n", name,
-               command->cli.examine.metamorphic ? ", or flush points change them" : "");
-        printf("  One of them: %s\n", examination->opinion);
-        break;
-    case EXAMINED_DIVERGENT:
-        printf("\n%s: ", name);
-        show_verdict_title(stdout, &examination->verdict);
-        printf("\n");
-        show_wrapped(stdout, examination->verdict.explanation, 118, "  ");
-        if (examination->opinion[0])
-            printf("  %s\n", examination->opinion);
-        printf("  signature %s; reproduces %u of %u\n", examination->verdict.signature,
-               command->confirmed[index], (unsigned)command->rounds);
-        break;
-    }
+    printf("\n");
+    show_examination(stdout, command->cli.subjects[index].name, &command->examinations[index],
+                     command->cli.examine.metamorphic, command->confirmed[index],
+                     (unsigned)command->rounds);
 }
 
 static void show_human(const struct run_command *command)

@@ -41,6 +41,13 @@ int free_rounds(struct examiner *examiner, const struct program *program, int su
                 unsigned rounds, struct free_rounds *ret_rounds, struct trace *ret_trace,
                 char *ret_why);
 
+/*
+ * What a saved finding says of itself: its file has no expectation, for not every run shows it, but
+ * a line "Seen: SUBJECT SIGNATURE" in its comment. Each of ret_subject and ret_signature has room
+ * for the whole comment. Returns false if there is no such line.
+ */
+bool free_read_seen(const char *comment, char *ret_subject, char *ret_signature);
+
 /* What a fuzzing run wants. */
 struct free_fuzz {
     const struct cli_options *cli;

@@ -17,6 +17,8 @@ enum {
     STATUS_EVERY_MS = 250,
 };
 
+#define SEEN "Seen: "
+
 /* A violation: the first program, by number, that showed this signature under this subject. */
 struct free_finding {
     unsigned subject;
@@ -75,6 +77,24 @@ static void finding_name(const struct campaign *campaign, const struct free_find
     snprintf(ret_path + length, size - length, "/%s%s", signature, ending);
 }
 
+bool free_read_seen(const char *comment, char *ret_subject, char *ret_signature)
+{
+    const char *seen = strstr(comment, SEEN);
+
+    if (!seen || (seen != comment && seen[-1] != '\n'))
+        return false;
+    seen += strlen(SEEN);
+    size_t subject = strcspn(seen, " \n");
+    size_t signature = seen[subject] == ' ' ? strcspn(seen + subject + 1, " \n") : 0;
+    if (subject == 0 || signature == 0)
+        return false;
+    memcpy(ret_subject, seen, subject);
+    ret_subject[subject] = '\0';
+    memcpy(ret_signature, seen + subject + 1, signature);
+    ret_signature[signature] = '\0';
+    return true;
+}
+
 static int write_program(const struct campaign *campaign, const struct free_finding *finding,
                          FILE *out)
 {
@@ -85,7 +105,9 @@ static int write_program(const struct campaign *campaign, const struct free_find
     document_init(document, "", &finding->program);
     snprintf(document->comment, sizeof(document->comment),
              "Free-running: not every run shows it. The run that did is in the file beside this "
-             "one, with the ending\n.history, and is proof by itself.\n");
+             "one, with the ending\n.history, and is proof by itself.\n" SEEN "%s %s\n",
+             campaign->options->cli->subjects[finding->subject].name,
+             finding->shown.verdict.signature);
     snprintf(document->origin, sizeof(document->origin),
              "epdiff fuzz --parallel --seed %" PRIu64 ", program %" PRIu64, campaign->options->seed,
              finding->index);

@@ -1,25 +1,10 @@
 /* JUnit XML. */
 #include "fuzz/epdiff/junit.h"
 
+#include "fuzz/epdiff/markup.h"
+
 #include <errno.h>
 #include <stdbool.h>
-
-static void write_escaped(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '&')
-            fputs("&amp;", out);
-        else if (c == '<')
-            fputs("&lt;", out);
-        else if (c == '>')
-            fputs("&gt;", out);
-        else if (c == '"')
-            fputs("&quot;", out);
-        else if (c >= 0x20 || c == '\t' || c == '\n')
-            fputc(c, out);
-    }
-}
 
 int junit_check(const char *path)
 {
@@ -45,24 +30,24 @@ FILE *junit_begin(const char *path, const char *suite, const struct junit_counts
 void junit_add(FILE *out, const struct junit_case *one)
 {
     fputs("  <testcase classname=\"", out);
-    write_escaped(out, one->class_name);
+    markup_write_text(out, one->class_name);
     fputs("\" name=\"", out);
-    write_escaped(out, one->name);
+    markup_write_text(out, one->name);
     fputs("\">", out);
     if (one->result == JUNIT_FAILED) {
         fputs("<failure message=\"", out);
-        write_escaped(out, one->message);
+        markup_write_text(out, one->message);
         fputs("\">", out);
-        write_escaped(out, one->text);
+        markup_write_text(out, one->text);
         fputs("</failure>", out);
     } else if (one->result == JUNIT_SKIPPED) {
         fputs("<skipped message=\"", out);
-        write_escaped(out, one->message);
+        markup_write_text(out, one->message);
         fputs("\"/>", out);
     }
     if (one->output) {
         fputs("<system-out>", out);
-        write_escaped(out, one->output);
+        markup_write_text(out, one->output);
         fputs("</system-out>", out);
     }
     fputs("</testcase>\n", out);

@@ -171,6 +171,40 @@ void show_verdict_title(FILE *out, const struct verdict *verdict)
                 hazard_codes[verdict->hazard], hazard_titles[verdict->hazard]);
 }
 
+void show_examination(FILE *out, const char *name, const struct examination *examination,
+                      bool metamorphic, unsigned confirmed, unsigned rounds)
+{
+    const struct verdict *verdict = &examination->verdict;
+
+    fprintf(out, "%s: ", name);
+    switch (examination->result) {
+    case EXAMINED_EQUAL:
+        fprintf(out, "equal%s\n",
+                examination->beyond ? " as far as the model knows what happens" : "");
+        break;
+    case EXAMINED_ORDER:
+        fprintf(out,
+                "only the order of events differs, from step %u on: allowed, for batching cannot "
+                "keep it\n",
+                step_number(verdict->step));
+        break;
+    case EXAMINED_UNSTABLE:
+        fprintf(out, "no verdict, two native runs of this program differ from each other%s\n",
+                metamorphic ? ", or flush points change them" : "");
+        fprintf(out, "  One of them: %s\n", examination->opinion);
+        break;
+    case EXAMINED_DIVERGENT:
+        show_verdict_title(out, verdict);
+        fprintf(out, "\n");
+        show_wrapped(out, verdict->explanation, 118, "  ");
+        if (examination->opinion[0])
+            fprintf(out, "  %s\n", examination->opinion);
+        fprintf(out, "  signature %s; reproduces %u of %u\n", verdict->signature, confirmed,
+                rounds);
+        break;
+    }
+}
+
 static const char *const state_names[] = {
     [STEP_NOT_REACHED] = "not-reached", [STEP_SKIPPED] = "skipped", [STEP_DONE] = "done",
     [STEP_BLOCKED] = "blocked",         [STEP_DIED] = "died",       [STEP_HUNG] = "hung",

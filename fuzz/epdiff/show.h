@@ -27,6 +27,13 @@ void show_wrapped(FILE *out, const char *text, unsigned width, const char *inden
 /* "fd-reuse, hazard B2" */
 void show_verdict_title(FILE *out, const struct verdict *verdict);
 
+/*
+ * Prints what an examination came to: "NAME: equal", or the verdict with its explanation, the
+ * model's opinion and the signature. `confirmed` of `rounds` fresh runs showed it again.
+ */
+void show_examination(FILE *out, const char *name, const struct examination *examination,
+                      bool metamorphic, unsigned confirmed, unsigned rounds);
+
 /* The trace as JSON: an array of steps. The caller owns the reference. */
 json_t *show_trace_json(const struct trace *trace);
 

@@ -66,12 +66,34 @@ run_tool 0 fuzz --parallel --subject shim:naive --runs 12 --out none --known nai
 [ "$("$CHECK_OUTPUT" junit <free.xml)" = "1 0 0" ] || fail "JUnit counts of --parallel"
 [ ! -e none ] || fail "known findings of --parallel were saved"
 
+# Which of these files does a list name? Nothing is run for it, and one line is one divergence.
+run_tool 1 known empty.txt all free
+lines out $((all + $(find free -name '*.epd' | wc -l)))
+is_silent out '^known'
+says out "^new   shim:naive\\+syscall $signature [0-9]+ $file$"
+says out '^new   shim:naive\+syscall parallel/[a-z0-9_-]+ [0-9]+ free/shim_naive\+syscall/parallel_'
+run_tool 1 known naive.txt all free
+says out "^known shim:naive\\+syscall $signature [0-9]+ $file$"
+[ "$(grep -c '^new ' out)" -eq "$(find all/shim_hash+syscall -name '*.epd' | wc -l)" ] || fail "hash is new, and only hash"
+run_tool 0 known everything.txt all free
+is_silent out '^new'
+run_tool 1 known one.txt all --json
+"$CHECK_OUTPUT" json known subject signature steps file origin explanation parallel <out >values || fail "--json does not parse"
+[ "$(grep -c '"known":true' out)" -eq 1 ] || fail "not one is known"
+run_tool 0 known one.txt
+lines out 0
+run_tool 2 known
+says err 'expected a LIST'
+run_tool 2 known one.txt nonexistent
+
 # Mistakes are told before anything runs.
 printf 'shim:naive a/A1/b\n' >bad.txt
 run_tool 2 "${fuzz[@]}" --known bad.txt
 says err '^bad.txt:1:18: expected .# . and the reason'
 lines err 1
 lines out 0
+run_tool 2 known bad.txt
+says err '^bad.txt:1:18: expected .# . and the reason'
 run_tool 2 "${fuzz[@]}" --known nonexistent.txt
 says err '^nonexistent.txt: cannot be read: No such file'
 run_tool 3 "${fuzz[@]}" --junit nonexistent/junit.xml

@@ -29,7 +29,7 @@ main: v0 = eventfd(1, EFD_NONBLOCK)
 main: epoll_wait(e0, 8, 0)
 END
 
-for command in run replay fuzz enumerate gen shrink subjects ops; do
+for command in run replay fuzz enumerate gen shrink report known subjects ops; do
     run_tool 0 "$command" -h
     says out "^usage: epdiff $command"
     lines err 0

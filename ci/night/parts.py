@@ -1,0 +1,299 @@
+"""The parts of a night: one table, in the order of importance. A new part is a new entry, and where it does something new,
+a function that does it. What a part finds goes to night.findings(part), as .epd files, or as an input of a small target to
+night.crashes(target); who looks at them is conclude.py."""
+import collections
+import os
+import re
+import shutil
+
+GRACE = 60  # seconds over its time that a command has to end by itself
+
+# result: ok, or failed with one line in why; did: what it did, one line
+Outcome = collections.namedtuple("Outcome", "result did why", defaults=("", ""))
+
+
+class Part:
+    """least: the least time of use, in seconds on two CPUs; most: what more than that is of no use to,
+    or None; builds: the presets it needs; why_not(night): why this machine cannot do it, or ""."""
+
+    def __init__(self, name, title, run, weight, least, most=None, builds=("release",), why_not=None):
+        self.name, self.title, self.run = name, title, run
+        self.weight, self.least, self.most = weight, least, most
+        self.builds, self.why_not = builds, why_not or (lambda night: "")
+
+
+def last_pairs(text, *keys):
+    """Of the last line of pairs: "programs=12, divergent=0"."""
+    lines = [line for line in text.splitlines() if re.match(r"(programs|checks)=", line)]
+    pairs = dict(re.findall(r"(\S+?)=(\S+)", lines[-1])) if lines else {}
+    return ", ".join(f"{key}={pairs[key]}" for key in keys if key in pairs), pairs
+
+
+def judge(ended, did, good=(0,), why=""):
+    if not ended.late and ended.status in good:
+        return Outcome("ok", did)
+    return Outcome("failed", did, why or ended.words())
+
+
+# epdiff fuzz and its like
+
+
+def fuzz(*arguments, subjects=None, vm=False):
+    """epdiff fuzz with these arguments; status 1 is a finding, not a failure."""
+
+    def run(night, part, seconds):
+        who = subjects(night) if subjects else night.clean
+        tool = ["ci/vm", "--limit", str(int(seconds) + GRACE)] if vm else [night.tool()]
+        # The machine needs some of the time to come up and to end.
+        time = max(1, int(seconds) - (60 if vm else 0))
+        ended, text = night.command(
+            part,
+            [*tool, "fuzz", *night.name_subjects(who), *arguments, "--time", str(time), "--seed", str(night.seed_of(part))]
+            + ["--out", night.findings(part)],
+            seconds + GRACE,
+        )
+        did, pairs = last_pairs(text, "programs", "divergent", "violation", "signatures", "unstable", "unknown")
+        if not pairs:
+            return judge(ended, did, (), f"it says nothing of what it did: {ended.words()}")
+        if pairs["programs"] == "0":
+            return Outcome("failed", did, "no program was run")
+        return judge(ended, did, (0, 1))
+
+    return run
+
+
+def enumerate_programs(night, part, seconds):
+    # All of three operations take about this long, on two CPUs.
+    operations = "3" if seconds >= 1500 * night.slowness else "2"
+    ended, text = night.command(
+        part,
+        [night.tool(), "enumerate", "--ops", operations, *night.name_subjects([*night.clean, "model"])]
+        + ["--out", night.findings(part)],
+        seconds + GRACE,
+    )
+    did, _ = last_pairs(text, "programs", "divergent", "signatures", "ops")
+    if "incomplete" in text and not ended.late:
+        return Outcome("failed", did, "it is incomplete")
+    return judge(ended, did, (0, 1))
+
+
+def replay(flavour, *arguments, subjects=None):
+    def run(night, part, seconds):
+        ended, text = night.command(
+            part,
+            [night.tool(flavour), "replay", "corpus/regress", *arguments]
+            + (night.name_subjects(subjects(night)) if subjects else []),
+            max(seconds, 600),
+        )
+        did, _ = last_pairs(text, "programs", "checks", "passed", "failed", "skipped")
+        return judge(ended, did, why="an expectation failed" if ended.status == 1 else "")
+
+    return run
+
+
+# The engines
+
+
+def executions(text):
+    """What libFuzzer says that it ran: "#1234: cov: ..." with -fork, stat::... without."""
+    counts = [int(count) for count in re.findall(r"^#(\d+)[:\t]", text, re.M)]
+    counts += [int(count) for count in re.findall(r"^stat::number_of_executed_units:\s*(\d+)", text, re.M)]
+    return max(counts, default=0)
+
+
+def binary(night, flavour, name):
+    path = os.path.join(night.source, f"build-{flavour}", name)
+    return (path, "") if os.access(path, os.X_OK) else (path, f"build-{flavour}/{name} is not built")
+
+
+def seed_folders(night, flavour, target):
+    """The committed inputs of a target, as the build lists them."""
+    with open(os.path.join(night.source, f"build-{flavour}", "fuzz-targets"), encoding="utf-8") as file:
+        for line in file:
+            name, *folders = line.split()
+            if name == target:
+                return [folder for folder in folders if os.path.isdir(os.path.join(night.source, folder))]
+    return []
+
+
+def libfuzzer(night, part, path, target, seconds, env=None, seeds=()):
+    corpus, crashes = night.corpus_of(target), night.crashes(target)
+    ended, text = night.command(
+        part,
+        [path, f"-fork={night.cpus}", "-ignore_crashes=1", "-ignore_timeouts=1", "-ignore_ooms=1"]
+        + [f"-max_total_time={int(seconds)}", f"-seed={night.seed_of(part) % 2**32}", f"-artifact_prefix={crashes}/"]
+        + [corpus, *seeds],
+        seconds + GRACE,
+        env=env,
+    )
+    count = executions(text)
+    # Its status is that of the last process it started, also where that one's crash was ignored.
+    good = (0, 1, 77, 70, 71) if "INFO: exiting: " in text or "Done " in text or count else ()
+    return judge(ended, f"executions={count}", good), count
+
+
+def target_environment(night, subject, out):
+    return {"EPDIFF_SUBJECT": subject, "EPDIFF_KNOWN": night.state.known, "EPDIFF_OUT": out}
+
+
+def guided(engine):
+    """The target `program` under an engine, for each clean subject in turn."""
+
+    def run(night, part, seconds):
+        name = {"libfuzzer": "fuzz-program", "afl": "afl-program"}[engine]
+        path, missing = binary(night, "engines", name)
+        if missing:
+            return Outcome("failed", "", missing)
+        did = []
+        for subject in night.clean:
+            play = {"libfuzzer": guided_libfuzzer, "afl": guided_afl}[engine]
+            outcome, count = play(night, part, path, subject, seconds / len(night.clean))
+            did.append(f"{subject}: executions={count}")
+            if outcome.result != "ok" or count == 0:
+                return Outcome("failed", ", ".join(did), f"{subject}: {outcome.why or 'nothing was executed'}")
+        return Outcome("ok", ", ".join(did))
+
+    return run
+
+
+def guided_libfuzzer(night, part, path, subject, seconds):
+    environment = target_environment(night, subject, night.findings(part))
+    return libfuzzer(night, part, path, "program", seconds, environment, seed_folders(night, "engines", "program"))
+
+
+def guided_afl(night, part, path, subject, seconds):
+    mutator = os.path.join(night.source, "build-engines", "libepdiff-mutator.so")
+    if not os.path.exists(mutator):
+        return Outcome("failed", "", "build-engines/libepdiff-mutator.so is not built"), 0
+    output = night.room(os.path.join(night.state.corpus, "afl-" + re.sub(r"[^A-Za-z0-9+.-]", "_", subject)))
+    seeds = night.room(os.path.join(night.out, "afl-seeds"))
+    for folder in seed_folders(night, "engines", "program"):
+        for file in os.scandir(os.path.join(night.source, folder)):
+            if file.is_file() and file.stat().st_size:
+                shutil.copy(file.path, os.path.join(seeds, file.name))
+    if not os.listdir(seeds):
+        with open(os.path.join(seeds, "zero"), "wb") as file:
+            file.write(bytes(1))
+    environment = {
+        **target_environment(night, subject, night.findings(part)),
+        "AFL_CUSTOM_MUTATOR_LIBRARY": mutator,
+        "AFL_AUTORESUME": "1",
+        "AFL_NO_UI": "1",
+        "AFL_SKIP_CPUFREQ": "1",
+        "AFL_NO_AFFINITY": "1",
+        "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1",
+    }
+    ended, _ = night.command(
+        part,
+        ["afl-fuzz", "-V", str(int(seconds)), "-t", "10000", "-m", "none", "-s", str(night.seed_of(part) % 2**31)]
+        + ["-i", seeds, "-o", output, "--", path],
+        seconds + GRACE,
+        env=environment,
+    )
+    try:
+        with open(os.path.join(output, "default", "fuzzer_stats"), encoding="utf-8") as file:
+            count = int(re.search(r"^execs_done\s*:\s*(\d+)", file.read(), re.M).group(1))
+    except (OSError, AttributeError):
+        count = 0
+    return judge(ended, "", (0,)), count
+
+
+def small_targets(night, part, seconds):
+    did = []
+    targets = ("text", "bytes", "trace", "ioctl")
+    for target in targets:
+        path, missing = binary(night, "engines-asan", "fuzz-" + target)
+        if missing:
+            return Outcome("failed", ", ".join(did), missing)
+        seeds = seed_folders(night, "engines-asan", target)
+        outcome, count = libfuzzer(night, part, path, target, seconds / len(targets), None, seeds)
+        did.append(f"{target}: executions={count}")
+        if outcome.result != "ok" or count == 0:
+            return Outcome("failed", ", ".join(did), f"{target}: {outcome.why or 'nothing was executed'}")
+    return Outcome("ok", ", ".join(did))
+
+
+# What is there already, as a part
+
+
+def tests(preset, labels):
+    def run(night, part, seconds):
+        ended, text = night.command(
+            part,
+            ["ctest", "--preset", preset, "--parallel", str(night.cpus), "--label-regex", labels],
+            max(seconds, 1800),
+        )
+        said = re.findall(r"^\d+% tests passed, \d+ tests failed out of \d+", text, re.M)
+        return judge(ended, said[-1] if said else "", why="a test failed" if ended.status == 8 else "")
+
+    return run
+
+
+def script(*argv, limit):
+    def run(night, part, seconds):
+        ended, _ = night.command(part, list(argv), max(seconds, limit))
+        return judge(ended, " ".join(argv))
+
+    return run
+
+
+def real_programs(night, part, seconds):
+    subjects = [name for name in night.clean if name != "model"]
+    ended, _ = night.command(
+        part, ["tests/apps/run", *night.name_subjects(["native", *subjects])], max(seconds, 1800)
+    )
+    return judge(ended, "natively and under " + ", ".join(subjects), why="something differs" if ended.status == 1 else "")
+
+
+def module(night, part, seconds):
+    argv = ["ci/kmod", "nightly"] if seconds >= 3600 * night.slowness else ["ci/kmod"]
+    ended, _ = night.command(part, argv, max(seconds, 1800))
+    return judge(ended, " ".join(argv))
+
+
+def no_machine(night):
+    if shutil.which("qemu-system-x86_64") or os.geteuid() == 0 or shutil.which("sudo"):
+        return ""
+    return "qemu-system-x86_64 is not there, and nobody here may install it"
+
+
+def no_module_subject(night):
+    return no_machine(night) or ("" if night.clean_module else "no clean subject has the backend module")
+
+
+TABLE = (
+    Part("fuzz", "epdiff fuzz, the clean subjects", fuzz(), 25, 5),
+    Part("replay", "the corpus under every subject of this machine", replay("release"), 1, 45, 120),
+    Part(
+        "native",
+        "A/A: two native runs, order of events included",
+        fuzz("--strict-order", subjects=lambda night: ["native"]),
+        3,
+        5,
+    ),
+    Part("model", "the kernel against the model", fuzz(subjects=lambda night: ["model"]), 8, 10),
+    Part("parallel", "programs whose actors run free", fuzz("--parallel"), 8, 20),
+    Part("libfuzzer", "the program target under libFuzzer", guided("libfuzzer"), 12, 60, builds=("release", "engines")),
+    Part("targets", "the small targets under libFuzzer and ASan+UBSan", small_targets, 6, 60, builds=("engines-asan",)),
+    Part("enumerate", "every small program", enumerate_programs, 5, 60, 3600),
+    Part("metamorphic", "subjects against themselves, with flush points", fuzz("--metamorphic"), 5, 15),
+    Part("afl", "the program target under AFL++", guided("afl"), 6, 60, builds=("release", "engines")),
+    Part(
+        "vm",
+        "epdiff fuzz in the virtual machine, backend module",
+        fuzz(subjects=lambda night: night.clean_module, vm=True),
+        5,
+        180,
+        why_not=no_module_subject,
+    ),
+    Part("clang", "the corpus, built with clang", replay("clang"), 1, 45, 120, builds=("clang",)),
+    Part("asan", "unit tests, corpus and shim under ASan+UBSan", tests("asan", "unit|replay|sanitize"), 2, 500, 900, ("asan",)),
+    Part("tsan", "the same under TSan", tests("tsan", "unit|replay|sanitize"), 2, 500, 900, ("tsan",)),
+    Part("apps", "real programs", real_programs, 3, 480, 1200),
+    Part("savings", "what is saved of real programs' calls", script("tests/apps/run", "--savings", limit=1800), 1, 300, 600),
+    Part("valgrind", "the shim under memcheck, Helgrind, DRD", tests("release", "sanitize"), 2, 420, 900),
+    Part("module", "the kernel module, in the virtual machine", module, 3, 300, 5400, why_not=no_machine),
+)
+
+# Seconds that a build takes from nothing on two CPUs; what is there already costs less.
+BUILDS = {"release": 150, "clang": 150, "asan": 200, "tsan": 180, "engines": 90, "engines-asan": 90}

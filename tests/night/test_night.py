@@ -1,0 +1,420 @@
+#!/usr/bin/python3
+"""What must not happen: that a night is called good which was not, or is lost; that a finding is lost, or known to nobody;
+that a part is passed over in silence; that something is left running.
+
+The parts are made up, and tool.sh stands in for epdiff.
+"""
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import types
+import unittest
+import xml.etree.ElementTree as tree
+from unittest import mock
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.realpath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(SOURCE, "ci", "night"))
+
+import conclude  # noqa: E402
+import options as night_options  # noqa: E402
+import parts  # noqa: E402
+import plan  # noqa: E402
+import processes  # noqa: E402
+from night import Night  # noqa: E402
+from parts import Outcome, Part  # noqa: E402
+
+HOUR = 1.0
+
+
+def part(name, weight=1, least=1, most=None, run=None, **more):
+    def fine(night, one, seconds):
+        night.played.append((name, int(seconds), night.seed_of(one)))
+        return Outcome("ok", f"{name} did something")
+
+    return Part(name, "made up", run or fine, weight, least, most, builds=more.pop("builds", ()), **more)
+
+
+def shell(script):
+    """A part that is one shell script; any status but 0 fails."""
+
+    def run(night, one, seconds):
+        night.played.append((one.name, int(seconds), night.seed_of(one)))
+        ended, _ = night.command(one, ["/bin/sh", "-c", script], 600)
+        return parts.judge(ended, "a script")
+
+    return run
+
+
+class Plan(unittest.TestCase):
+    def test_time_goes_by_weight(self):
+        given = plan.shares([part("a", 3), part("b", 1)], 400)
+        self.assertEqual(given, {"a": 300.0, "b": 100.0})
+
+    def test_least_and_most_are_kept_and_the_rest_is_split_again(self):
+        given = plan.shares([part("a", 6), part("b", 1, least=50), part("c", 3, most=30)], 200)
+        self.assertEqual(given["b"], 50.0)
+        self.assertEqual(given["c"], 30.0)
+        self.assertEqual(given["a"], 120.0)
+
+    def test_what_lacks_its_least_may_bring_others_below_their_most(self):
+        # By weight alone b has 90, more than its 80; when a has its 70, b is left with 30.
+        given = plan.shares([part("a", 1, least=70), part("b", 9, most=80)], 100)
+        self.assertEqual(given, {"a": 70.0, "b": 30.0})
+
+    def test_what_is_more_important_fits_first(self):
+        table = [part("a", least=50), part("b", least=60), part("c", least=40)]
+        names = [each.name for each in plan.fits(table, 100, lambda chosen: 0)]
+        self.assertEqual(names, ["a", "c"])
+
+    def test_a_build_is_paid_once_by_whoever_needs_it(self):
+        table = [part("a", least=10, builds=("x",)), part("b", least=10, builds=("x",)), part("c", least=10, builds=("y",))]
+
+        def cost(chosen):
+            return 50 * len({flavour for each in chosen for flavour in each.builds})
+
+        self.assertEqual([each.name for each in plan.fits(table, 70, cost)], ["a", "b"])
+        self.assertEqual([each.name for each in plan.fits(table, 130, cost)], ["a", "b", "c"])
+        self.assertEqual(plan.fits(table, 59, cost), [])
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.tool = os.path.join(self.folder, "build")
+        os.mkdir(self.tool)
+        shutil.copy(os.path.join(HERE, "tool.sh"), os.path.join(self.tool, "epdiff"))
+        self.out = os.path.join(self.folder, "out")
+        self.known = os.path.join(self.folder, "known.txt")
+        self.say_to(self.known, "")
+        self.say_to(os.path.join(self.tool, "findings"), "")
+        patch = mock.patch.dict(os.environ, {"EPDIFF_BUILD": self.tool})
+        patch.start()
+        self.addCleanup(patch.stop)
+        # Nothing may be left, whatever the night was.
+        self.addCleanup(lambda: self.assertEqual(processes.children(), []))
+
+    @staticmethod
+    def say_to(path, text):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def read(self, *path):
+        with open(os.path.join(self.out, *path), encoding="utf-8") as file:
+            return file.read()
+
+    def night(self, table, resume=None, hours=HOUR, chosen=None):
+        given = types.SimpleNamespace(
+            resume=resume,
+            out=self.out,
+            hours=hours,
+            seed=7,
+            subject=["shim:hash"],
+            known=self.known,
+            chosen=chosen,
+            corpus=None,
+            since=None,
+        )
+        night = Night(given, self.folder, table, {"x": 100}, lambda text: None)
+        night.played = []
+        return night
+
+    def finds(self, *findings, origin="shrunk to 3"):
+        """What the tool will say that it found: (subject, signature, known)."""
+        lines = []
+        for number, (subject, signature, known, *more) in enumerate(findings):
+            file = os.path.join(self.folder, f"{number}.epd")
+            self.say_to(file, "a long program\n")
+            line = {"known": known, "subject": subject, "signature": signature, "steps": 9 + number, "file": file}
+            line.update({"origin": origin, "explanation": "It is <b>wrong</b> | so.\n", "parallel": False})
+            line.update(*more)
+            lines.append(json.dumps(line) + "\n")
+        self.say_to(os.path.join(self.tool, "findings"), "".join(lines))
+
+        def run(night, one, seconds):
+            night.findings(one)
+            return Outcome("ok")
+
+        return part("finder", run=run)
+
+    def results(self):
+        return {name: record["result"] for name, record in json.loads(self.read("night.json"))["parts"].items()}
+
+
+class Nights(Case):
+    def test_every_part_has_its_share_and_its_line(self):
+        night = self.night([part("a", 3, most=900), part("b", 1)])
+        self.assertEqual(night.run(), 0)
+        self.assertEqual([name for name, _, _ in night.played], ["a", "b"])
+        self.assertEqual(night.played[0][1], 900)
+        self.assertGreater(night.played[1][1], 2000)
+        text = self.read("summary.md")
+        self.assertTrue(text.startswith("# Nothing new\n"), text)
+        self.assertRegex(text, r"\| a \| \d+ \| ok \| a did something \|")
+        self.assertRegex(text, r"\| canary \| \d+ \| ok \| .*caught")
+
+    def test_without_the_canary_the_night_is_invalid(self):
+        self.say_to(os.path.join(self.tool, "no-canary"), "")
+        night = self.night([part("a")])
+        self.assertEqual(night.run(), 3)
+        self.assertEqual(night.played, [])
+        self.assertTrue(self.read("summary.md").startswith("# INVALID NIGHT: the canary shim:naive+syscall was not caught"))
+        self.assertIn("<failure", self.read("junit.xml"))
+
+    def test_a_part_that_fails_is_told_and_the_others_go_on(self):
+        def broken(night, one, seconds):
+            raise FileNotFoundError(2, "No such file", "/nonexistent")
+
+        night = self.night([part("a", run=shell("exit 3")), part("b", run=broken), part("c")])
+        self.assertEqual(night.run(), 1)
+        self.assertEqual(self.results(), {"canary": "ok", "a": "failed", "b": "failed", "c": "ok"})
+        self.assertTrue(self.read("summary.md").startswith("# Failed: a, b\n"))
+        self.assertRegex(self.read("summary.md"), r"\| a \| \d+ \| failed \| status 3; a script \|")
+
+    def test_what_does_not_fit_or_cannot_be_is_left_out_and_said(self):
+        table = [part("a"), part("b", least=5000), part("c", why_not=lambda night: "no such machine")]
+        night = self.night(table, hours=0.5)
+        self.assertEqual(night.run(), 0)
+        self.assertEqual([name for name, _, _ in night.played], ["a"])
+        self.assertRegex(self.read("summary.md"), r"\| b \| 0 \| left out \| of the \d+ s that are left it would need \d+ \|")
+        self.assertRegex(self.read("summary.md"), r"\| c \| 0 \| left out \| no such machine \|")
+
+    def test_a_build_that_fails_fails_what_needs_it(self):
+        # No CMake project is there.
+        night = self.night([part("a", builds=("x",)), part("b", builds=("x",)), part("c")])
+        self.assertEqual(night.run(), 1)
+        self.assertEqual(self.results(), {"canary": "ok", "a": "failed", "b": "failed", "c": "ok"})
+        self.assertIn("the build of x failed", self.read("summary.md"))
+
+    def test_an_engine_that_is_not_built_is_a_failure(self):
+        night = self.night([part("a", run=parts.guided("libfuzzer")), part("b", run=parts.small_targets)])
+        self.assertEqual(night.run(), 1)
+        self.assertIn("build-engines/fuzz-program is not built", self.read("summary.md"))
+        self.assertIn("build-engines-asan/fuzz-text is not built", self.read("summary.md"))
+
+    def test_only_chosen_parts(self):
+        night = self.night([part("a"), part("b")], chosen=["b"])
+        self.assertEqual(night.run(), 0)
+        self.assertEqual(self.results(), {"canary": "ok", "b": "ok"})
+
+    def test_a_malformed_list_ends_it_at_once(self):
+        self.say_to(self.known, "malformed\n")
+        said = []
+        night = self.night([part("a")])
+        night.say = said.append
+        self.assertEqual(night.run(), 2)
+        self.assertEqual(said[-1], f"{self.known}:1:1: malformed")
+        self.assertEqual(night.played, [])
+
+    def test_what_a_part_leaves_running_is_ended(self):
+        pid = os.path.join(self.folder, "pid")
+        night = self.night([part("a", run=shell(f"setsid sleep 1000 & echo $! >{pid}"))])
+        self.assertEqual(night.run(), 0)
+        with open(pid, encoding="utf-8") as file:
+            self.assertFalse(os.path.exists("/proc/" + file.read().strip()))
+
+
+class Endings(Case):
+    def test_a_stopped_night_keeps_what_it_has_and_goes_on(self):
+        stop = os.path.join(self.folder, "stop")
+        self.say_to(stop, "")
+        second = shell(f"[ ! -e {stop} ] || {{ kill -TERM $PPID; exec sleep 1000; }}")
+        table = [part("a"), part("b", run=second), part("c")]
+        night = self.night(table)
+        self.assertEqual(night.run(), 128 + signal.SIGTERM)
+        self.assertEqual(self.results(), {"canary": "ok", "a": "ok", "b": "stopped"})
+        text = self.read("summary.md")
+        self.assertRegex(text, "^# Stopped by SIGTERM; ci/nightly --resume .* goes on\n")
+        self.assertRegex(text, r"\| c \| 0 \| not reached \|")
+        first_seed = dict((name, seed) for name, _, seed in night.played)["b"]
+
+        os.unlink(stop)
+        record = json.loads(self.read("night.json"))
+        record["used"] = 600.0
+        self.say_to(os.path.join(self.out, "night.json"), json.dumps(record))
+        again = self.night(table, resume=self.out, hours=None)
+        self.assertEqual(again.seconds, HOUR * 3600 - 600)
+        self.assertEqual(again.run(), 0)
+        self.assertEqual([name for name, _, _ in again.played], ["b", "c"])
+        self.assertNotEqual(again.played[0][2], first_seed)
+        self.assertEqual(set(self.results().values()), {"ok"})
+        self.assertTrue(self.read("summary.md").startswith("# Nothing new\n"))
+
+    def test_a_killed_night_goes_on_where_it_was(self):
+        table = [part("a"), part("b")]
+        night = self.night(table)
+        night.run()
+        record = json.loads(self.read("night.json"))
+        record["parts"]["b"]["result"] = "running"
+        self.say_to(os.path.join(self.out, "night.json"), json.dumps(record))
+        again = self.night(table, resume=self.out, hours=None)
+        self.assertEqual(again.run(), 0)
+        self.assertEqual([name for name, _, _ in again.played], ["b"])
+
+    def test_a_second_signal_does_not_wait(self):
+        script = 'trap "kill -INT $PPID" TERM; kill -INT $PPID; while :; do sleep 1000 & wait; done'
+        with mock.patch.object(processes, "GRACE", 3600):
+            self.assertEqual(self.night([part("a", run=shell(script))]).run(), 128 + signal.SIGINT)
+
+    def test_new_findings_of_a_stopped_night_are_told(self):
+        self.say_to(os.path.join(self.tool, "interrupts"), "")
+        night = self.night([self.finds(("shim:hash+syscall", "a/B1/c", False), ("shim:hash+syscall", "d/B1/e", True))])
+        self.assertEqual(night.run(), 1)
+        self.assertTrue(self.read("summary.md").startswith("# 1 new finding; stopped by SIGINT; "), self.read("summary.md"))
+        self.assertIn("`a/B1/c`, 9 steps, unchecked", self.read("summary.md"))
+
+    def test_a_command_has_an_end(self):
+        def late(night, one, seconds):
+            ended, _ = night.command(one, ["/bin/sleep", "1000"], 0)
+            return parts.judge(ended, "")
+
+        self.assertEqual(self.night([part("a", run=late)]).run(), 1)
+        self.assertIn("it did not end in its time", self.read("summary.md"))
+
+
+class Findings(Case):
+    def test_new_ones_are_confirmed_known_ones_counted(self):
+        finder = self.finds(("shim:hash+syscall", "a/B1/c", False), ("shim:hash+syscall", "a/B1/d", True))
+        self.assertEqual(self.night([finder]).run(), 1)
+        self.assertEqual(os.listdir(os.path.join(self.out, "new", "shim_hash+syscall")), ["a_B1_c.epd"])
+        text = self.read("summary.md")
+        self.assertTrue(text.startswith("# 1 new finding\n"), text)
+        self.assertIn("Known, by the list: 1.", text)
+        self.assertIn("It is &lt;b>wrong&lt;/b> \\| so.", text)
+        self.assertRegex(text, r"`build/epdiff run out/new/shim_hash\+syscall/a_B1_c.epd --subject shim:hash\+syscall`")
+        self.assertEqual(self.read("report.html"), "report\n")
+
+    def test_with_everything_listed_nothing_is_new(self):
+        self.assertEqual(self.night([self.finds(("shim:hash+syscall", "a/B1/c", True))]).run(), 0)
+        self.assertFalse(os.path.exists(os.path.join(self.out, "new")))
+
+    def test_one_signature_is_one_finding_by_its_smallest_program(self):
+        finder = self.finds(*[("shim:hash+syscall", "a/B1/c", False)] * 3, ("shim:hash+uring", "a/B1/c", False))
+        self.assertEqual(self.night([finder]).run(), 1)
+        self.assertTrue(self.read("summary.md").startswith("# 2 new findings\n"))
+        self.assertIn("`shim:hash+syscall` `a/B1/c`, 9 steps, confirmed", self.read("summary.md"))
+
+    def test_what_does_not_come_again_is_counted_and_no_finding(self):
+        finder = self.finds(("shim:hash+syscall", "a/B1/c", False))
+        self.say_to(os.path.join(self.tool, "gone"), os.path.join(self.folder, "0.epd") + "\n")
+        self.assertEqual(self.night([finder]).run(), 0)
+        self.assertIn("the signature did not come again: 1.", self.read("summary.md"))
+
+    def test_another_program_of_the_signature_is_tried(self):
+        finder = self.finds(*[("shim:hash+syscall", "a/B1/c", False)] * 2)
+        self.say_to(os.path.join(self.tool, "gone"), os.path.join(self.folder, "0.epd") + "\n")
+        self.assertEqual(self.night([finder]).run(), 1)
+        self.assertIn("`a/B1/c`, 10 steps, confirmed", self.read("summary.md"))
+
+    def test_what_is_not_shrunk_is_shrunk(self):
+        self.assertEqual(self.night([self.finds(("shim:hash+syscall", "a/B1/c", False), origin="an engine")]).run(), 1)
+        self.assertIn("`a/B1/c`, 3 steps, confirmed", self.read("summary.md"))
+        self.assertEqual(self.read("new", "shim_hash+syscall", "a_B1_c.epd"), "a short program\n")
+
+    def test_a_recorded_history_is_proof_and_goes_along(self):
+        finder = self.finds(("shim:hash+syscall", "parallel/epoll_ctl", False, {"parallel": True}))
+        self.say_to(os.path.join(self.folder, "0.history"), "the run\n")
+        self.say_to(os.path.join(self.tool, "gone"), os.path.join(self.folder, "0.epd") + "\n")
+        self.assertEqual(self.night([finder]).run(), 1)
+        self.assertEqual(self.read("new", "shim_hash+syscall", "parallel_epoll_ctl.history"), "the run\n")
+
+    def test_a_crashing_input_is_confirmed_and_told_once(self):
+        folder = os.path.join(self.folder, "build-engines-asan")
+        os.mkdir(folder)
+        target = os.path.join(folder, "fuzz-text")
+        self.say_to(target, '#!/bin/sh\ngrep -q bad "$1" && { echo "text: two <readings>"; exit 77; }\nexit 0\n')
+        os.chmod(target, 0o755)
+
+        def run(night, one, seconds):
+            for name, text in (("crash-1", "bad"), ("crash-2", "bad too"), ("crash-3", "good")):
+                self.say_to(os.path.join(night.crashes("text"), name), text)
+            return Outcome("ok")
+
+        self.assertEqual(self.night([part("a", run=run)]).run(), 1)
+        text = self.read("summary.md")
+        self.assertTrue(text.startswith("# 1 crashing input\n"), text)
+        self.assertIn("* text, confirmed: text: two &lt;readings>", text)
+        self.assertIn("`build-engines-asan/fuzz-text out/crashes/text/crash-1`", text)
+
+    def test_junit_counts_what_it_has(self):
+        finder = self.finds(
+            ("shim:hash+syscall", "a/B1/c", False, {"explanation": "\x01<&\ud7ff\ufffe"}),
+            ("shim:hash+syscall", "a/B1/d", True),
+        )
+        self.night([finder, part("b", run=shell("exit 1")), part("c", least=10**6)]).run()
+        suite = tree.parse(os.path.join(self.out, "junit.xml")).getroot()
+        self.assertEqual(suite.get("tests"), str(len(suite.findall("testcase"))))
+        self.assertEqual((suite.get("failures"), suite.get("skipped")), ("2", "1"))
+        self.assertEqual(len(suite.findall("testcase")), 6)
+        self.assertIn("known: listed in", suite.find("testcase[@name='a/B1/d']/system-out").text)
+
+
+class Options(unittest.TestCase):
+    def refused(self, words, *arguments):
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as ended:
+            night_options.read(list(arguments), SOURCE, parts.TABLE)
+        self.assertEqual(ended.exception.code, 2)
+        self.assertRegex(said.getvalue(), words)
+        self.assertEqual(said.getvalue().count("\n"), 1)
+
+    def test_bad_usage_is_one_line(self):
+        self.refused("'soon' is no time, expected hours", "--hours", "soon")
+        self.refused("is no time", "--hours", "nan")
+        self.refused("is no time", "--hours", "0")
+        self.refused("'shim' is no subject, expected", "--subject", "shim")
+        self.refused("'/nonexistent' cannot be read", "--known", "/nonexistent")
+        self.refused("'x' is unknown, expected some of fuzz,", "--parts", "fuzz,x")
+        self.refused("'-1' is no seed|expected one argument", "--seed", "-1")
+        self.refused("holds no night", "--resume", "/nonexistent")
+        self.refused("expected no --seed", "--resume", "/nonexistent", "--seed", "1")
+        self.refused("unrecognized arguments", "--nonsense")
+        self.refused("unrecognized arguments", "--hour", "1")
+
+    def test_what_is_meant_without_options(self):
+        given = night_options.read([], SOURCE, parts.TABLE)
+        self.assertEqual((given.hours, given.subject), (8.0, ["shim:transparent"]))
+        self.assertEqual(given.known, os.path.join(SOURCE, "corpus", "known.txt"))
+        self.assertTrue(given.out.startswith(os.path.join(SOURCE, "nights") + os.sep))
+        self.assertRegex(str(given.seed), "^20[0-9]{6}$")
+
+
+class Table(unittest.TestCase):
+    """Of the real parts, what can be said without running them."""
+
+    def test_names_presets_and_scripts_are_there(self):
+        names = [each.name for each in parts.TABLE]
+        self.assertEqual(len(names), len(set(names)))
+        with open(os.path.join(SOURCE, "CMakePresets.json"), encoding="utf-8") as file:
+            presets = {preset["name"] for preset in json.load(file)["buildPresets"]}
+        for each in parts.TABLE:
+            self.assertLessEqual(set(each.builds), presets)
+            self.assertLessEqual(set(each.builds), set(parts.BUILDS))
+            self.assertTrue(each.most is None or each.most > each.least, each.name)
+        with open(os.path.join(SOURCE, "ci", "night", "parts.py"), encoding="utf-8") as file:
+            for script in set(re.findall(r'"((?:ci|tests)/[a-z/]+)"', file.read())):
+                self.assertTrue(os.access(os.path.join(SOURCE, script), os.X_OK), script)
+
+    def test_a_summary_line_is_understood(self):
+        did, pairs = parts.last_pairs("programs=1\nx\nprograms=12 divergent=0 seconds=3.1\n", "programs", "divergent")
+        self.assertEqual((did, pairs["programs"]), ("programs=12, divergent=0", "12"))
+        self.assertEqual(parts.last_pairs("nothing", "programs"), ("", {}))
+        self.assertEqual(parts.executions("#12\tNEW\n#345: cov: 1\n"), 345)
+        self.assertEqual(parts.executions("stat::number_of_executed_units: 77\n"), 77)
+
+    def test_what_a_target_complains_of_is_found(self):
+        self.assertEqual(conclude.complaint("INFO: Seed: 1\nRunning: x\ntext: wrong\n== 1 ==\n"), "text: wrong")
+        asan = "INFO: x\n==1==ERROR: AddressSanitizer\nSUMMARY: AddressSanitizer: heap-use-after-free a.c:1\n"
+        self.assertEqual(conclude.complaint(asan), "SUMMARY: AddressSanitizer: heap-use-after-free a.c:1")
+
+
+if __name__ == "__main__":
+    unittest.main()
