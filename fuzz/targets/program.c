@@ -6,14 +6,14 @@
  *
  * An engine's command line belongs to the engine, so the target is told by its environment:
  *
- *   EPDIFF_SUBJECT  what is compared with native (default shim:transparent+syscall)
- *   EPDIFF_KNOWN    a known list (fuzz/epdiff/known.h): what it lists is passed over
- *   EPDIFF_OUT      a folder: a finding is saved there, as `epdiff fuzz` does it, before the abort,
- * and one that is there already is passed over; so an engine that goes on after an abort meets each
- * signature once EPDIFF_STATS    a file: nothing is confirmed, saved or aborted; the file gets a
- * line for each new signature, with the number of the execution, and at the end and now and then a
- * line of pairs EPDIFF_MUTATE   fresh: mutation makes a new random program and forgets the old one,
- * for comparison
+ *   EPDIFF_SUBJECT  what is compared with native (default shim:transparent+syscall; where nothing
+ * can be preloaded, the same linked into its executor) EPDIFF_KNOWN    a known list
+ * (fuzz/epdiff/known.h): what it lists is passed over EPDIFF_OUT      a folder: a finding is saved
+ * there, as `epdiff fuzz` does it, before the abort, and one that is there already is passed over;
+ * so an engine that goes on after an abort meets each signature once EPDIFF_STATS    a file:
+ * nothing is confirmed, saved or aborted; the file gets a line for each new signature, with the
+ * number of the execution, and at the end and now and then a line of pairs EPDIFF_MUTATE   fresh:
+ * mutation makes a new random program and forgets the old one, for comparison
  */
 #include "fuzz/epdiff/examine.h"
 #include "fuzz/epdiff/findings.h"
@@ -47,7 +47,7 @@ struct seen {
 static struct {
     struct subject subject;
     struct examiner *examiner;
-    struct guide *guide; /* NULL: this build has no copy of the shim that counts */
+    struct guide *guide; /* only our own preloaded shims count their edges; features are of all */
     struct known *known;
     const char *out;
     FILE *stats;
@@ -98,7 +98,8 @@ static int start(char *ret_why)
                             TARGET_WHY_MAX + 1);
     if (!err && known)
         err = known_read(known, &target.known, ret_why);
-    if (!err && target_counters() && target.subject.kind == SUBJECT_SHIM)
+    if (!err && target_counters() && target.subject.kind == SUBJECT_SHIM &&
+        target.subject.library[0])
         err = start_guide(ret_why);
     else if (!err)
         err = guide_new(&target.guide, ret_why);

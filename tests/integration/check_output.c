@@ -73,7 +73,7 @@ static const char *read_name(const char *at, char *ret_name)
 
 static const char *check_text(const char *at, char end)
 {
-    static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&apos;"};
+    static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#39;"};
 
     for (; *at && *at != end; at++) {
         bool known = *at != '&';

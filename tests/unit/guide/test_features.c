@@ -187,7 +187,7 @@ static void test_errno_is_told_apart(void **state)
     struct set done = of_error(0);
 
     assert_differ(&exists, &limit);
-    assert_differ(&exists, &done);
+    assert_true(more(&exists, &done) > 0);
 }
 
 /* A DEL bears no mark; that it was deferred shows all the same, and which of two it was. */
