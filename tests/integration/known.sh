@@ -70,10 +70,10 @@ run_tool 0 fuzz --parallel --subject shim:naive --runs 12 --out none --known nai
 run_tool 1 known empty.txt all free
 lines out $((all + $(find free -name '*.epd' | wc -l)))
 is_silent out '^known'
-says out "^new   shim:naive\\+syscall $signature [0-9]+ $file$"
+says out "^new   shim:naive\\+syscall $signature [0-9]+ ${file//+/\\+}$"
 says out '^new   shim:naive\+syscall parallel/[a-z0-9_-]+ [0-9]+ free/shim_naive\+syscall/parallel_'
 run_tool 1 known naive.txt all free
-says out "^known shim:naive\\+syscall $signature [0-9]+ $file$"
+says out "^known shim:naive\\+syscall $signature [0-9]+ ${file//+/\\+}$"
 [ "$(grep -c '^new ' out)" -eq "$(find all/shim_hash+syscall -name '*.epd' | wc -l)" ] || fail "hash is new, and only hash"
 run_tool 0 known everything.txt all free
 is_silent out '^new'
