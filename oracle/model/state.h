@@ -50,6 +50,14 @@ enum {
 #define MASK_PRIVATE                                                                               \
     ((uint32_t)EPOLLWAKEUP | (uint32_t)EPOLLONESHOT | (uint32_t)EPOLLET | (uint32_t)EPOLLEXCLUSIVE)
 
+/*
+ * States are copied, compared and hashed as bytes, so a state has no byte that is no member's: what
+ * a compiler leaves in such bytes is its own affair, and two equal states would differ by it. Where
+ * members leave a gap, `spare` fills it, and is 0.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
 /* A run of bytes in a queue: a 1 (if it begins a write) and zeros. */
 struct model_piece {
     uint32_t length;
@@ -58,6 +66,7 @@ struct model_piece {
     bool first;      /* it begins a page or an sk_buff */
     int16_t flight;  /* the file that the sk_buff carries, plus 1; 0: none */
     int16_t next;    /* or MODEL_NONE; of a free piece: the next free one */
+    int16_t spare;
 };
 
 enum {
@@ -86,17 +95,20 @@ struct model_file {
     uint8_t shutdown;       /* socket: SHUT_RECEIVE, SHUT_SEND */
     bool inner;             /* not bound by the step: `out` says nothing */
     uint8_t out;            /* which out of the step that opened it */
-    int16_t born;           /* that step, MODEL_NONE for the files at the start */
-    int16_t refs;           /* numbers, calls in progress, messages under way */
-    int16_t peer;           /* other end of a pipe or socket pair, or MODEL_NONE */
-    int16_t queued_on;      /* socket: the listener that has yet to accept it, or MODEL_NONE */
-    int16_t error;          /* socket: sk_err */
-    int16_t head, tail;     /* pieces to be read from here */
-    uint16_t units;         /* pages or sk_buffs that they make up */
-    uint16_t page_end;      /* pipe: how far the last page is filled */
-    uint32_t charged;       /* socket: sk_wmem_alloc of what it sent and nobody has read */
-    uint32_t available;     /* TCP socket: bytes to be read */
+    uint8_t spare;
+    int16_t born;       /* that step, MODEL_NONE for the files at the start */
+    int16_t refs;       /* numbers, calls in progress, messages under way */
+    int16_t peer;       /* other end of a pipe or socket pair, or MODEL_NONE */
+    int16_t queued_on;  /* socket: the listener that has yet to accept it, or MODEL_NONE */
+    int16_t error;      /* socket: sk_err */
+    int16_t head, tail; /* pieces to be read from here */
+    uint16_t units;     /* pages or sk_buffs that they make up */
+    uint16_t page_end;  /* pipe: how far the last page is filled */
+    uint16_t spare_too;
+    uint32_t charged;   /* socket: sk_wmem_alloc of what it sent and nobody has read */
+    uint32_t available; /* TCP socket: bytes to be read */
     uint32_t urgent_at;
+    uint32_t spare_again;
     uint64_t count; /* eventfd, timerfd: the counter; executable: the position */
 };
 
@@ -111,6 +123,7 @@ struct model_item {
     int32_t ready;   /* place on the instance's ready list, 0: not on it */
     bool exclusive;  /* as it was ADDed: the wait queue entry never changes */
     int8_t process;  /* signalfd: on whose wait queue it stands, MODEL_NONE once that is gone */
+    int16_t spare;
 };
 
 /* What an inotify instance watches. Both ends of a pipe are one inode, known by the lower file. */
@@ -132,6 +145,7 @@ struct model_note {
 struct model_table {
     int16_t users; /* actors; 0: free */
     int16_t files[PROGRAM_FD_LIMIT];
+    int16_t spare[3];
     uint64_t cloexec[PROGRAM_FD_LIMIT / 64];
 };
 
@@ -149,25 +163,27 @@ enum model_sleep {
 struct model_actor {
     bool born;
     bool alive;
-    bool woken;        /* asleep, and about to look again */
-    bool queued;       /* asleep, and on the wait queue of `file` */
-    bool exclusive;    /* there as an exclusive waiter */
-    bool pinned;       /* it holds a reference to `file` while it sleeps */
-    bool faults;       /* SLEEP_WAIT: the buffer is bad */
-    bool unblocks;     /* its call lets SIGUSR2 through */
-    bool pending;      /* SIGUSR2 is */
-    bool cloexec;      /* SLEEP_ACCEPT, SLEEP_RECV_FD: of the number to come */
-    bool nonblock;     /* SLEEP_ACCEPT: of the socket to come */
-    int16_t number;    /* SLEEP_ACCEPT */
-    uint8_t sleep;     /* enum model_sleep */
-    uint8_t turn;      /* order among the woken */
-    int8_t table;      /* of descriptors */
-    int8_t process;    /* its process, by main actor */
-    uint8_t tag;       /* by which the trace tells its table from those of its fellows */
-    bool cancelled;    /* a cancellation waits for it to come to a cancellation point */
-    bool async;        /* PTHREAD_CANCEL_ASYNCHRONOUS */
-    bool threaded;     /* its process has had threads: libc's cancellation points are some */
-    bool held;         /* SIGUSR1 waits until its call blocks it no more */
+    bool woken;     /* asleep, and about to look again */
+    bool queued;    /* asleep, and on the wait queue of `file` */
+    bool exclusive; /* there as an exclusive waiter */
+    bool pinned;    /* it holds a reference to `file` while it sleeps */
+    bool faults;    /* SLEEP_WAIT: the buffer is bad */
+    bool unblocks;  /* its call lets SIGUSR2 through */
+    bool pending;   /* SIGUSR2 is */
+    bool cloexec;   /* SLEEP_ACCEPT, SLEEP_RECV_FD: of the number to come */
+    bool nonblock;  /* SLEEP_ACCEPT: of the socket to come */
+    bool spare;
+    int16_t number; /* SLEEP_ACCEPT */
+    uint8_t sleep;  /* enum model_sleep */
+    uint8_t turn;   /* order among the woken */
+    int8_t table;   /* of descriptors */
+    int8_t process; /* its process, by main actor */
+    uint8_t tag;    /* by which the trace tells its table from those of its fellows */
+    bool cancelled; /* a cancellation waits for it to come to a cancellation point */
+    bool async;     /* PTHREAD_CANCEL_ASYNCHRONOUS */
+    bool threaded;  /* its process has had threads: libc's cancellation points are some */
+    bool held;      /* SIGUSR1 waits until its call blocks it no more */
+    bool spare_too;
     int16_t signalled; /* number of the tgkill whose signal waits to be handled, 0: none */
     int16_t step;      /* in which it sleeps */
     int16_t file;      /* pinned while it sleeps, or MODEL_NONE */
@@ -192,10 +208,12 @@ struct model_process {
     bool reaped;
     bool signaled; /* `status` is the signal that ended it */
     int8_t parent; /* process whose child it is; MODEL_NONE once that has ended */
-    int16_t limit; /* RLIMIT_NOFILE */
+    int8_t spare;
+    int16_t limit;                           /* RLIMIT_NOFILE */
     uint64_t streams[PROGRAM_FD_LIMIT / 64]; /* numbers that have a directory stream */
     int16_t ended_at;
     int16_t status;
+    int32_t spare_too;
 };
 
 /* A wakeup of a file's wait queue: what model_wake is told. */
@@ -243,6 +261,8 @@ struct model {
     struct model_watch watches[MODEL_WATCHES_MAX];
     struct model_note notes[MODEL_NOTES_MAX]; /* by instance, then in order */
 };
+
+#pragma GCC diagnostic pop
 
 /* --- state.c --- */
 
