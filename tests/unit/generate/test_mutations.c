@@ -1,6 +1,6 @@
 /*
  * What must not happen: that a mutation does something else than its row of mutations.def says, or
- * hardly ever finds something to do.
+ * hardly ever finds something to do; that docs/mutation.md says something else.
  *
  * The parents here are written for it: nothing in them sleeps, and a step of theirs fails, so that
  * children may have failing steps as well and few steps are lost on the model. A child that has
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -595,6 +596,25 @@ static void test_every_mutation_finds_something_to_do(void **state)
     }
 }
 
+/* docs/mutation.md has the row of every mutation. */
+static void test_page_has_every_mutation(void **state)
+{
+    static char page[1 << 16], row[512];
+    FILE *file = fopen(EPDIFF_MUTATION_PAGE, "r");
+
+    (void)state;
+    assert_non_null(file);
+    page[fread(page, 1, sizeof(page) - 1, file)] = 0;
+    fclose(file);
+    for (unsigned id = 0; id < MUTATIONS; id++) {
+        const struct mutation *mutation = &mutation_table[id];
+        snprintf(row, sizeof(row), "\n| `%s` | %u | %s |\n", mutation->id, mutation->weight,
+                 mutation->doc);
+        if (!strstr(page, row))
+            fail_msg("docs/mutation.md: no line '%.*s'", (int)strlen(row) - 2, row + 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -616,6 +636,7 @@ int main(void)
         cmocka_unit_test_setup(test_crossover, write_parents),
         cmocka_unit_test_setup(test_crossover_adopts_descriptors, write_parents),
         cmocka_unit_test(test_every_mutation_finds_something_to_do),
+        cmocka_unit_test(test_page_has_every_mutation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
