@@ -62,7 +62,9 @@ static void draw_swarm(struct generator *generator)
         if (!generate_groups(generator, 1u << op_table[i].group))
             generator->weights[i] = 0;
     }
-    generator->steps_aim = GENERATE_STEPS_MIN + random_below(random, 10) + random_below(random, 11);
+    /* One after the other: compilers differ in which operand they take first. */
+    generator->steps_aim = GENERATE_STEPS_MIN + random_below(random, 10);
+    generator->steps_aim += random_below(random, 11);
     unsigned depth = 1 + random_below(random, SCHEDULE_DEPTH_MAX);
     schedule_draw(&generator->schedule, depth, generator->steps_aim, random);
 }

@@ -151,9 +151,12 @@ bool idiom_DUP_EPFD(struct generator *generator, unsigned actor)
 
     if (copy == SLOT_NONE || !make_add(generator, actor, epfd, slot))
         return false;
-    if (maybe(generator, 30))
-        (void)make_ctl(generator, actor, copy, maybe(generator, 50) ? EPOLL_CTL_MOD : EPOLL_CTL_DEL,
-                       slot, choose_mask(generator, EPOLLIN));
+    if (maybe(generator, 30)) {
+        /* Not within the call: compilers differ in which argument they take first. */
+        int64_t mask = choose_mask(generator, EPOLLIN);
+        int64_t op = maybe(generator, 50) ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+        (void)make_ctl(generator, actor, copy, op, slot, mask);
+    }
     if (generate_groups(generator, GROUP_BIT(POLL)) && maybe(generator, 20))
         return make_poll(generator, actor, copy, 0);
     return make_wait(generator, actor, copy);

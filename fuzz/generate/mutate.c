@@ -301,7 +301,8 @@ static size_t change_one_byte(uint8_t *bytes, size_t size, size_t size_max, uint
     random_seed(&random, seed, 1);
     if (size == 0)
         bytes[size++] = 0;
-    bytes[random_below(&random, (unsigned)size)] ^= (uint8_t)(1 + random_below(&random, UINT8_MAX));
+    size_t at = random_below(&random, (unsigned)size);
+    bytes[at] ^= (uint8_t)(1 + random_below(&random, UINT8_MAX));
     return size;
 }
 
