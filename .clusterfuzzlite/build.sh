@@ -22,8 +22,9 @@ plain() { # plain FLAG...: without sanitizers and coverage
     done
 }
 # shellcheck disable=SC2086 # flags are words
-CFLAGS=$(plain $CFLAGS) CXXFLAGS='' LDFLAGS='' configure "$WORK/executors" -DCMAKE_EXE_LINKER_FLAGS=-static-libgcc
-executors=(epdiff-exec epdiff-exec-shim libepdiff-witness.so)
+CFLAGS=$(plain $CFLAGS) CXXFLAGS='' LDFLAGS='' configure "$WORK/executors" -DEPDIFF_ENGINES=ON \
+    -DCMAKE_EXE_LINKER_FLAGS=-static-libgcc
+executors=(epdiff-exec epdiff-exec-shim epdiff-exec-edges libepdiff-witness.so)
 cmake --build "$WORK/executors" --target "${executors[@]}"
 for file in "${executors[@]}"; do
     cp "$WORK/executors/$file" "$OUT/"
@@ -35,8 +36,10 @@ while read -r name folders; do
     target=fuzz-$name
     cmake --build "$WORK/targets" --target "$target"
     cp "$WORK/targets/$target" "$OUT/"
-    # shellcheck disable=SC2086 # folders are words
-    find $folders -type f -print0 | sort -z | xargs -0 zip -q -j "$OUT/${target}_seed_corpus.zip"
+    for folder in $folders; do
+        [ ! -d "$folder" ] || find "$folder" -type f -print0 | sort -z |
+            xargs -0 zip -q -j "$OUT/${target}_seed_corpus.zip"
+    done
     if [ -e "fuzz/targets/$name.options" ]; then
         cp "fuzz/targets/$name.options" "$OUT/$target.options"
     fi

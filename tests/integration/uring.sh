@@ -56,9 +56,9 @@ says out '^inject: epoll_ctl ENOMEM@1$'
 
 # Who can have none.
 run_tool 3 run visible.epd --subject "preload:$FAULTY"
-says err 'injects faults, which only the shims can have, and not preload:'
+says err 'injects faults, which only a preloaded shim can have, and not preload:'
 run_tool 0 replay visible.epd --subject "preload:$FAULTY" --expect-signature equal -v
-says out '^skip .*injects faults, which only the shims can have$'
+says out '^skip .*injects faults, which only preloaded shims can have$'
 mkdir bin
 cp "$tool" "$(dirname "$tool")"/{epdiff-exec,libepbatch.so,libepdiff-witness.so} bin
 EPDIFF=$ROOM/bin/epdiff
