@@ -13,6 +13,7 @@ from state import State
 CANARY = "shim:naive+syscall"
 CANARY_SECONDS = 60
 BUILD_LIMIT = 3600
+OVERHEAD = 3  # seconds that a part takes beyond its time, to begin and to end
 RESERVE = 0.1, 5, 900  # of the whole time for the end: this share, and the bounds in seconds
 
 
@@ -147,6 +148,9 @@ class Night:
             for flavour in flavours
         )
 
+    def cost(self, parts):
+        return self.build_cost(parts) + OVERHEAD * len(parts)
+
     # Time
 
     def clock(self):
@@ -254,10 +258,10 @@ class Night:
                 pending.append(part)
         while pending:
             seconds = self.left()
-            chosen = plan.fits(self.scaled(pending), seconds, self.build_cost)
+            chosen = plan.fits(self.scaled(pending), seconds, self.cost)
             if not chosen:
                 break
-            share = plan.shares(chosen, seconds - self.build_cost(chosen))[chosen[0].name]
+            share = plan.shares(chosen, seconds - self.cost(chosen))[chosen[0].name]
             part = next(each for each in pending if each.name == chosen[0].name)
             pending.remove(part)
             self.play_part(part, share)

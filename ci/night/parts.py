@@ -269,7 +269,7 @@ TABLE = (
         "A/A: two native runs, order of events included",
         fuzz("--strict-order", subjects=lambda night: ["native"]),
         3,
-        5,
+        2,
     ),
     Part("model", "the kernel against the model", fuzz(subjects=lambda night: ["model"]), 8, 10),
     Part("parallel", "programs whose actors run free", fuzz("--parallel"), 8, 20),

@@ -318,6 +318,7 @@ class Findings(Case):
     def test_what_is_not_shrunk_is_shrunk(self):
         self.assertEqual(self.night([self.finds(("shim:hash+syscall", "a/B1/c", False), origin="an engine")]).run(), 1)
         self.assertIn("`a/B1/c`, 3 steps, confirmed", self.read("summary.md"))
+        self.assertIn("  Now it is &lt;b>wrong", self.read("summary.md"))
         self.assertEqual(self.read("new", "shim_hash+syscall", "a_B1_c.epd"), "a short program\n")
 
     def test_a_recorded_history_is_proof_and_goes_along(self):
