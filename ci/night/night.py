@@ -124,17 +124,20 @@ class Night:
         if flavour in self.state.builds:
             return self.state.builds[flavour]["why"]
         if self.ready and flavour == "release":
-            self.state.builds[flavour] = {"why": "", "seconds": 0.0}
+            self.state.builds[flavour] = {"why": "", "late": False, "seconds": 0.0}
             return ""
         began = time.monotonic()
         self.say(f"== build {flavour} ({self.clock()})")
-        why = ""
+        why, late = "", False
         for argv in (["cmake", "--preset", flavour], ["cmake", "--build", "--preset", flavour, "--", "--quiet"]):
-            ended, _ = self.logged("build-" + flavour, argv, BUILD_LIMIT)
-            if ended.late or ended.status != 0:
-                why = f"the build of {flavour} failed: {ended.words()}"
+            # Without `release` there is no night; the others may have what is left of it.
+            limit = BUILD_LIMIT if flavour == "release" else max(1, self.left())
+            ended, _ = self.logged("build-" + flavour, argv, limit)
+            late = ended.late
+            if late or ended.status != 0:
+                why = f"the build of {flavour} {'took too long' if late else 'failed'}: {ended.words()}"
                 break
-        self.state.builds[flavour] = {"why": why, "seconds": round(time.monotonic() - began, 1)}
+        self.state.builds[flavour] = {"why": why, "late": late, "seconds": round(time.monotonic() - began, 1)}
         self.state.save()
         return why
 
@@ -278,8 +281,9 @@ class Night:
         for flavour in part.builds:
             why = self.build(flavour)
             if why:
-                self.state.record(part.name, "failed", why)
-                self.say(f"   {part.name}: failed: {why}")
+                result = "left out" if self.state.builds[flavour]["late"] else "failed"
+                self.state.record(part.name, result, why)
+                self.say(f"   {part.name}: {result}: {why}")
                 return
         # What the builds took longer or shorter than was thought is this part's.
         seconds = max(1, min(seconds, self.left())) if part.most is None else max(1, seconds)
@@ -314,9 +318,6 @@ class Night:
             except Stopped:
                 pass
             self.runner.signal = self.runner.signal or number
-        for record in self.state.parts.values():
-            if record["result"] == "running":
-                record["result"] = "stopped"
         self.state.used += time.time() - self.began
         self.state.save()
         summary.write(self, result)
