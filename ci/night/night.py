@@ -275,7 +275,7 @@ class Night:
 
     def scaled(self, parts):
         """The parts with the times of this machine."""
-        return [Scaled(part, self.slowness) for part in parts]
+        return [Scaled(part, self.slowness, self.state.chosen is not None) for part in parts]
 
     def play_part(self, part, seconds):
         for flavour in part.builds:
@@ -326,11 +326,11 @@ class Night:
 
 
 class Scaled:
-    """What the plan needs of a part."""
+    """What the plan needs of a part. One that somebody named has no least time: he wants it."""
 
-    def __init__(self, part, slowness):
+    def __init__(self, part, slowness, named):
         self.name, self.weight, self.builds = part.name, part.weight, part.builds
-        self.least = part.least * slowness
+        self.least = 1 if named else part.least * slowness
         self.most = None if part.most is None else part.most * slowness
 
 

@@ -262,21 +262,21 @@ def no_module_subject(night):
 
 
 TABLE = (
-    Part("fuzz", "epdiff fuzz, the clean subjects", fuzz(), 25, 5),
+    Part("fuzz", "epdiff fuzz, the clean subjects", fuzz(), 25, 60),
     Part("replay", "the corpus under every subject of this machine", replay("release"), 1, 45, 120),
     Part(
         "native",
         "A/A: two native runs, order of events included",
         fuzz("--strict-order", subjects=lambda night: ["native"]),
         3,
-        2,
+        10,
     ),
-    Part("model", "the kernel against the model", fuzz(subjects=lambda night: ["model"]), 8, 10),
-    Part("parallel", "programs whose actors run free", fuzz("--parallel"), 8, 20),
+    Part("model", "the kernel against the model", fuzz(subjects=lambda night: ["model"]), 8, 20),
+    Part("parallel", "programs whose actors run free", fuzz("--parallel"), 8, 30),
     Part("libfuzzer", "the program target under libFuzzer", guided("libfuzzer"), 12, 60, builds=("release", "engines")),
     Part("targets", "the small targets under libFuzzer and ASan+UBSan", small_targets, 6, 60, builds=("engines-asan",)),
     Part("enumerate", "every small program", enumerate_programs, 5, 60, 3600),
-    Part("metamorphic", "subjects against themselves, with flush points", fuzz("--metamorphic"), 5, 15),
+    Part("metamorphic", "subjects against themselves, with flush points", fuzz("--metamorphic"), 5, 20),
     Part("afl", "the program target under AFL++", guided("afl"), 6, 60, builds=("release", "engines")),
     Part(
         "vm",
