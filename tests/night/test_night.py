@@ -211,7 +211,7 @@ class Nights(Case):
         self.assertIn("the build of x took too long", self.read("summary.md"))
 
     def test_an_engine_that_is_not_built_is_a_failure(self):
-        night = self.night([part("a", run=parts.guided("libfuzzer")), part("b", run=parts.small_targets)])
+        night = self.night([part("a", run=parts.guided(parts.guided_libfuzzer)), part("b", run=parts.small_targets)])
         self.assertEqual(night.run(), 1)
         self.assertIn("build-engines/fuzz-program is not built", self.read("summary.md"))
         self.assertIn("build-engines-asan/fuzz-text is not built", self.read("summary.md"))
