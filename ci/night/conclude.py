@@ -65,26 +65,28 @@ def conclude(night, confirm):
     return result
 
 
-def gather(night, result):
-    """What the parts found: the known ones are counted, the others come back, smallest file first."""
-    folder = os.path.join(night.out, "findings-raw")
+def read_findings(night, path):
+    """What epdiff known says of a file, or of those of a folder."""
     lines = os.path.join(night.room(os.path.join(night.out, "logs")), "findings.json")
-    if not os.path.isdir(folder):
-        return []
     with open(lines, "wb") as output, open(night.log("known"), "ab") as log:
-        argv = [night.tool(), "known", night.state.known, folder, "--json"]
+        argv = [night.tool(), "known", night.state.known, path, "--json"]
         ended = night.runner.run(argv, log, CONFIRM_LIMIT, cwd=night.source, output=output)
     if ended.late or ended.status not in (0, 1):
         night.state.record("findings", "failed", f"not every finding can be read: {ended.words()}")
-    found = {}
     with open(lines, encoding="utf-8") as file:
-        for line in file:
-            one = json.loads(line)
-            key = one["subject"], one["signature"]
-            finding = found.setdefault(key, Finding(*key))
-            finding.files.append(one)
-            finding.known = one["known"]
-            result.raw += 1
+        return [json.loads(line) for line in file]
+
+
+def gather(night, result):
+    """What the parts found: the known ones are counted, the others come back, smallest file first."""
+    folder = os.path.join(night.out, "findings-raw")
+    found = {}
+    for one in read_findings(night, folder) if os.path.isdir(folder) else []:
+        key = one["subject"], one["signature"]
+        finding = found.setdefault(key, Finding(*key))
+        finding.files.append(one)
+        finding.known = one["known"]
+        result.raw += 1
     for finding in found.values():
         finding.files.sort(key=lambda one: (one["steps"], one["file"]))
     ordered = [found[key] for key in sorted(found)]
@@ -128,12 +130,11 @@ def shrink(night, finding):
     small = os.path.join(room, file_name(finding.signature) + ".epd")
     argv = [night.tool(), "shrink", finding.files[0]["file"], "--subject", finding.subject, "-o", small]
     argv += ["--metamorphic"] if finding.signature.startswith("metamorphic/") else []
-    ended, text = night.logged("shrink", argv, SHRINK_LIMIT)
-    told = re.findall(r": \d+ steps shrunk to (\d+)$", text, re.M)
-    if ended.late or ended.status != 0 or not told or not shows(night, finding, small):
+    ended, _ = night.logged("shrink", argv, SHRINK_LIMIT)
+    if ended.late or ended.status != 0 or not shows(night, finding, small):
         finding.note = f"not shrunk: {ended.words()}"
         return
-    finding.files.insert(0, {**finding.files[0], "file": small, "steps": int(told[-1])})
+    finding.files[:0] = read_findings(night, small)[:1]
 
 
 def keep(night, finding, folder):

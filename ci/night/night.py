@@ -13,6 +13,7 @@ from state import State
 CANARY = "shim:naive+syscall"
 CANARY_SECONDS = 60
 BUILD_LIMIT = 3600
+OVERHEAD = 3  # seconds that a part takes beyond its time, to begin and to end
 RESERVE = 0.1, 5, 900  # of the whole time for the end: this share, and the bounds in seconds
 
 
@@ -123,17 +124,20 @@ class Night:
         if flavour in self.state.builds:
             return self.state.builds[flavour]["why"]
         if self.ready and flavour == "release":
-            self.state.builds[flavour] = {"why": "", "seconds": 0.0}
+            self.state.builds[flavour] = {"why": "", "late": False, "seconds": 0.0}
             return ""
         began = time.monotonic()
         self.say(f"== build {flavour} ({self.clock()})")
-        why = ""
+        why, late = "", False
         for argv in (["cmake", "--preset", flavour], ["cmake", "--build", "--preset", flavour, "--", "--quiet"]):
-            ended, _ = self.logged("build-" + flavour, argv, BUILD_LIMIT)
-            if ended.late or ended.status != 0:
-                why = f"the build of {flavour} failed: {ended.words()}"
+            # Without `release` there is no night; the others may have what is left of it.
+            limit = BUILD_LIMIT if flavour == "release" else max(1, self.left())
+            ended, _ = self.logged("build-" + flavour, argv, limit)
+            late = ended.late
+            if late or ended.status != 0:
+                why = f"the build of {flavour} {'took too long' if late else 'failed'}: {ended.words()}"
                 break
-        self.state.builds[flavour] = {"why": why, "seconds": round(time.monotonic() - began, 1)}
+        self.state.builds[flavour] = {"why": why, "late": late, "seconds": round(time.monotonic() - began, 1)}
         self.state.save()
         return why
 
@@ -146,6 +150,9 @@ class Night:
             * (0.2 if os.path.exists(os.path.join(os.path.dirname(self.tool(flavour)), ".ninja_deps")) else 1)
             for flavour in flavours
         )
+
+    def cost(self, parts):
+        return self.build_cost(parts) + OVERHEAD * len(parts)
 
     # Time
 
@@ -254,10 +261,10 @@ class Night:
                 pending.append(part)
         while pending:
             seconds = self.left()
-            chosen = plan.fits(self.scaled(pending), seconds, self.build_cost)
+            chosen = plan.fits(self.scaled(pending), seconds, self.cost)
             if not chosen:
                 break
-            share = plan.shares(chosen, seconds - self.build_cost(chosen))[chosen[0].name]
+            share = plan.shares(chosen, seconds - self.cost(chosen))[chosen[0].name]
             part = next(each for each in pending if each.name == chosen[0].name)
             pending.remove(part)
             self.play_part(part, share)
@@ -268,14 +275,15 @@ class Night:
 
     def scaled(self, parts):
         """The parts with the times of this machine."""
-        return [Scaled(part, self.slowness) for part in parts]
+        return [Scaled(part, self.slowness, self.state.chosen is not None) for part in parts]
 
     def play_part(self, part, seconds):
         for flavour in part.builds:
             why = self.build(flavour)
             if why:
-                self.state.record(part.name, "failed", why)
-                self.say(f"   {part.name}: failed: {why}")
+                result = "left out" if self.state.builds[flavour]["late"] else "failed"
+                self.state.record(part.name, result, why)
+                self.say(f"   {part.name}: {result}: {why}")
                 return
         # What the builds took longer or shorter than was thought is this part's.
         seconds = max(1, min(seconds, self.left())) if part.most is None else max(1, seconds)
@@ -310,9 +318,6 @@ class Night:
             except Stopped:
                 pass
             self.runner.signal = self.runner.signal or number
-        for record in self.state.parts.values():
-            if record["result"] == "running":
-                record["result"] = "stopped"
         self.state.used += time.time() - self.began
         self.state.save()
         summary.write(self, result)
@@ -321,11 +326,11 @@ class Night:
 
 
 class Scaled:
-    """What the plan needs of a part."""
+    """What the plan needs of a part. One that somebody named has no least time: he wants it."""
 
-    def __init__(self, part, slowness):
+    def __init__(self, part, slowness, named):
         self.name, self.weight, self.builds = part.name, part.weight, part.builds
-        self.least = part.least * slowness
+        self.least = 1 if named else part.least * slowness
         self.most = None if part.most is None else part.most * slowness
 
 

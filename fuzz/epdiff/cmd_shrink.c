@@ -65,10 +65,30 @@ static int parse_options(int argc, char **argv, struct shrink_command *command, 
     return status;
 }
 
-static int write_result(struct shrink_command *command, const struct verdict *verdict)
+/* The smaller program is another one: what the file said of the old one's steps does not hold for
+ * it. */
+static void describe(struct document *document, const struct verdict *verdict, unsigned before)
+{
+    char origin[DOCUMENT_WORD_MAX + 1];
+    unsigned after = document->program.nsteps;
+
+    snprintf(document->comment, sizeof(document->comment), "%s\n", verdict->explanation);
+    snprintf(document->hazard, sizeof(document->hazard), "%s", hazard_codes[verdict->hazard]);
+    if (after == before)
+        return;
+    snprintf(origin, sizeof(origin), "%s", document->origin);
+    /* Where it came from is more than how long it was. */
+    if (snprintf(document->origin, sizeof(document->origin), "%s%s%u steps shrunk to %u", origin,
+                 origin[0] ? ", " : "", before, after) >= (int)sizeof(document->origin))
+        memcpy(document->origin, origin, sizeof(origin));
+}
+
+static int write_result(struct shrink_command *command, const struct verdict *verdict,
+                        unsigned before)
 {
     struct document *document = &command->document;
 
+    describe(document, verdict, before);
     document->nexpects = 1;
     snprintf(document->expects[0].subject, sizeof(document->expects[0].subject), "%.*s",
              DOCUMENT_WORD_MAX, command->cli.subjects[0].name);
@@ -122,7 +142,7 @@ static int shrink(struct shrink_command *command)
     if (err)
         return cli_harness_error("shrink", err, why);
     fprintf(stderr, "%s: %u steps shrunk to %u\n", signature, before, program->nsteps);
-    return write_result(command, &examination.verdict);
+    return write_result(command, &examination.verdict, before);
 }
 
 int command_shrink(int argc, char **argv)

@@ -44,4 +44,4 @@ printf 'shim:hash *\n' >bad.txt
 night 2 --known bad.txt --out fourth
 says out '^.*bad.txt:1:12: expected .# . and the reason'
 night 2 --known empty.txt --out first
-says err 'holds a night already, expected --resume or another folder$'
+says err 'holds a night already, expected --resume or another folder;'

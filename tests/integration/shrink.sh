@@ -30,6 +30,13 @@ run_tool 1 run small.epd --subject shim:naive --json
 after=$(sed -n 's/.*"signature":"\([^"]*\)".*/\1/p' out)
 [ -n "$before" ] && [ "$before" = "$after" ] || fail "signature $before became $after"
 run_tool 0 replay small.epd
+# What it says of the steps is about the new ones.
+grep '^# ' small.epd | grep -o 'step [0-9]*' | grep -o '[0-9]*' >steps
+[ -s steps ] || fail "no explanation"
+while read -r step; do
+    [ "$step" -le 6 ] || fail "it speaks of step $step"
+done <steps
+says small.epd '^origin: 15 steps shrunk to [1-6]$'
 # What is small stays as it is.
 run_tool 0 shrink small.epd --subject shim:naive -o smaller.epd
 cmp small.epd smaller.epd >&2 || fail "a shrunk program shrinks again"

@@ -195,14 +195,30 @@ class Nights(Case):
         self.assertEqual(self.results(), {"canary": "ok", "a": "failed", "b": "failed", "c": "ok"})
         self.assertIn("the build of x failed", self.read("summary.md"))
 
+    def test_a_build_has_the_time_that_is_left(self):
+        bin_folder = os.path.join(self.folder, "bin")
+        os.mkdir(bin_folder)
+        self.say_to(os.path.join(bin_folder, "cmake"), "#!/bin/sh\nexec sleep 1000\n")
+        os.chmod(os.path.join(bin_folder, "cmake"), 0o755)
+        night = self.night([part("a", least=0, builds=("x",)), part("b", least=0)])
+        path = {"PATH": bin_folder + ":" + os.environ["PATH"]}
+        # So little that the build is ended at once, and room for parts that need nothing.
+        night.build_seconds = {"x": 0}
+        with mock.patch.dict(os.environ, path), mock.patch.object(night, "left", lambda: 0.1):
+            with mock.patch("night.OVERHEAD", 0):
+                self.assertEqual(night.run(), 0)
+        self.assertEqual(self.results(), {"canary": "ok", "a": "left out", "b": "ok"})
+        self.assertIn("the build of x took too long", self.read("summary.md"))
+
     def test_an_engine_that_is_not_built_is_a_failure(self):
-        night = self.night([part("a", run=parts.guided("libfuzzer")), part("b", run=parts.small_targets)])
+        night = self.night([part("a", run=parts.guided(parts.guided_libfuzzer)), part("b", run=parts.small_targets)])
         self.assertEqual(night.run(), 1)
         self.assertIn("build-engines/fuzz-program is not built", self.read("summary.md"))
         self.assertIn("build-engines-asan/fuzz-text is not built", self.read("summary.md"))
 
     def test_only_chosen_parts(self):
-        night = self.night([part("a"), part("b")], chosen=["b"])
+        # However little time there is for what it would need.
+        night = self.night([part("a"), part("b", least=10**6)], chosen=["b"])
         self.assertEqual(night.run(), 0)
         self.assertEqual(self.results(), {"canary": "ok", "b": "ok"})
 
@@ -318,6 +334,7 @@ class Findings(Case):
     def test_what_is_not_shrunk_is_shrunk(self):
         self.assertEqual(self.night([self.finds(("shim:hash+syscall", "a/B1/c", False), origin="an engine")]).run(), 1)
         self.assertIn("`a/B1/c`, 3 steps, confirmed", self.read("summary.md"))
+        self.assertIn("  Now it is &lt;b>wrong", self.read("summary.md"))
         self.assertEqual(self.read("new", "shim_hash+syscall", "a_B1_c.epd"), "a short program\n")
 
     def test_a_recorded_history_is_proof_and_goes_along(self):
