@@ -167,12 +167,14 @@ def guided_afl(night, part, subject, seconds):
         return Outcome("failed", "", missing), 0
     folder = night.room(os.path.join(night.state.corpus, "afl-" + re.sub(r"[^A-Za-z0-9+.-]", "_", subject)))
     # Queues are kept from night to night, findings are each night's own.
-    link = os.path.join(folder, "findings")
-    if os.path.islink(link):
-        os.unlink(link)
-    os.symlink(night.findings(part), link)
+    found = os.path.join(folder, "findings")
+    shutil.rmtree(found, ignore_errors=True)
     argv = ["ci/afl", "--subject", subject, "--seconds", str(max(1, int(seconds))), "--known", night.state.known]
-    ended, text = night.command(part, [*argv, "--out", folder], seconds + GRACE)
+    try:
+        ended, text = night.command(part, [*argv, "--out", folder], seconds + GRACE)
+    finally:
+        if os.path.isdir(found):
+            shutil.copytree(found, night.findings(part), dirs_exist_ok=True)
     count = sum(int(number) for number in re.findall(r"^i\d+: executions=(\d+)", text, re.M))
     return judge(ended, "", (0, 1)), count
 
