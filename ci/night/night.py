@@ -305,7 +305,7 @@ class Night:
         """Whatever ended it: what there is, is looked at, and written down."""
         result = conclude.Result()
         try:
-            if os.access(self.tool(), os.X_OK) and self.clean:
+            if os.access(self.tool(), os.X_OK):
                 self.runner.check()
                 self.say(f"== confirm, shrink, sort out ({self.clock()})")
                 result = conclude.conclude(self, confirm=True)

@@ -167,12 +167,14 @@ def guided_afl(night, part, subject, seconds):
         return Outcome("failed", "", missing), 0
     folder = night.room(os.path.join(night.state.corpus, "afl-" + re.sub(r"[^A-Za-z0-9+.-]", "_", subject)))
     # Queues are kept from night to night, findings are each night's own.
-    link = os.path.join(folder, "findings")
-    if os.path.islink(link):
-        os.unlink(link)
-    os.symlink(night.findings(part), link)
+    found = os.path.join(folder, "findings")
+    shutil.rmtree(found, ignore_errors=True)
     argv = ["ci/afl", "--subject", subject, "--seconds", str(max(1, int(seconds))), "--known", night.state.known]
-    ended, text = night.command(part, [*argv, "--out", folder], seconds + GRACE)
+    try:
+        ended, text = night.command(part, [*argv, "--out", folder], seconds + GRACE)
+    finally:
+        if os.path.isdir(found):
+            shutil.copytree(found, night.findings(part), dirs_exist_ok=True)
     count = sum(int(number) for number in re.findall(r"^i\d+: executions=(\d+)", text, re.M))
     return judge(ended, "", (0, 1)), count
 
@@ -230,6 +232,10 @@ def module(night, part, seconds):
     return judge(ended, " ".join(argv))
 
 
+def nobody(night):
+    return "" if night.clean else "no clean subject runs on this machine"
+
+
 def no_machine(night):
     if shutil.which("qemu-system-x86_64") or os.geteuid() == 0 or shutil.which("sudo"):
         return ""
@@ -241,7 +247,7 @@ def no_module_subject(night):
 
 
 TABLE = (
-    Part("fuzz", "epdiff fuzz, the clean subjects", fuzz(), 25, 60),
+    Part("fuzz", "epdiff fuzz, the clean subjects", fuzz(), 25, 60, why_not=nobody),
     Part("replay", "the corpus under every subject of this machine", replay("release"), 1, 45, 120),
     Part(
         "native",
@@ -251,12 +257,12 @@ TABLE = (
         10,
     ),
     Part("model", "the kernel against the model", fuzz(subjects=lambda night: ["model"]), 8, 20),
-    Part("parallel", "programs whose actors run free", fuzz("--parallel"), 8, 30),
-    Part("libfuzzer", "the program target under libFuzzer", guided(guided_libfuzzer), 12, 60, builds=("release", "engines")),
+    Part("parallel", "programs whose actors run free", fuzz("--parallel"), 8, 30, why_not=nobody),
+    Part("libfuzzer", "the program target under libFuzzer", guided(guided_libfuzzer), 12, 60, None, ("release", "engines"), nobody),
     Part("targets", "the small targets under libFuzzer and ASan+UBSan", small_targets, 6, 60, builds=("engines-asan",)),
     Part("enumerate", "every small program", enumerate_programs, 5, 60, 3600),
-    Part("metamorphic", "subjects against themselves, with flush points", fuzz("--metamorphic"), 5, 20),
-    Part("afl", "the program target under AFL++", guided(guided_afl), 6, 60, builds=("release", "engines")),
+    Part("metamorphic", "subjects against themselves, with flush points", fuzz("--metamorphic"), 5, 20, why_not=nobody),
+    Part("afl", "the program target under AFL++", guided(guided_afl), 6, 60, None, ("release", "engines"), nobody),
     Part(
         "vm",
         "epdiff fuzz in the virtual machine, backend module",
@@ -268,7 +274,7 @@ TABLE = (
     Part("clang", "the corpus, built with clang", replay("clang"), 1, 45, 120, builds=("clang",)),
     Part("asan", "unit tests, corpus and shim under ASan+UBSan", tests("asan", "unit|replay|sanitize"), 2, 500, 900, ("asan",)),
     Part("tsan", "the same under TSan", tests("tsan", "unit|replay|sanitize"), 2, 500, 900, ("tsan",)),
-    Part("apps", "real programs", real_programs, 3, 480, 1200),
+    Part("apps", "real programs", real_programs, 3, 480, 1200, why_not=nobody),
     Part("savings", "what is saved of real programs' calls", script("tests/apps/run", "--savings", limit=1800), 1, 300, 600),
     Part("valgrind", "the shim under memcheck, Helgrind, DRD", tests("release", "sanitize"), 2, 420, 900),
     Part("module", "the kernel module, in the virtual machine", module, 3, 300, 5400, why_not=no_machine),

@@ -309,6 +309,14 @@ class Findings(Case):
         self.assertRegex(text, r"`build/epdiff run out/new/shim_hash\+syscall/a_B1_c.epd --subject shim:hash\+syscall`")
         self.assertEqual(self.read("report.html"), "report\n")
 
+    def test_findings_of_the_machine_alone_are_findings(self):
+        night = self.night([self.finds(("shim:hash+module", "a/B1/c", False)), part("b", why_not=parts.nobody)])
+        night.state.subjects = ["shim:hash+module"]
+        with mock.patch.object(conclude, "tool_for", lambda *_: [night.tool()]):
+            self.assertEqual(night.run(), 1)
+        self.assertTrue(self.read("summary.md").startswith("# 1 new finding\n"))
+        self.assertRegex(self.read("summary.md"), r"\| b \| 0 \| left out \| no clean subject runs on this machine")
+
     def test_with_everything_listed_nothing_is_new(self):
         self.assertEqual(self.night([self.finds(("shim:hash+syscall", "a/B1/c", True))]).run(), 0)
         self.assertFalse(os.path.exists(os.path.join(self.out, "new")))
