@@ -3,7 +3,7 @@
 # that what it counts as known is nowhere to be seen; that a list with a mistake in it is used.
 source "$(dirname "$0")/lib.sh"
 
-fuzz=(fuzz --subject shim:naive --subject shim:hash --runs 80 --seed 7 --no-shrink)
+fuzz=(fuzz --subject shim:naive --subject shim:hash --runs 24 --seed 7 --no-shrink)
 
 # Without a list: what there is, and no pair of a list.
 run_tool 1 "${fuzz[@]}" --out all --junit all.xml
@@ -54,13 +54,13 @@ run_tool 1 "${fuzz[@]}" --out half --known naive.txt --junit half.xml
 [ "$("$CHECK_OUTPUT" junit <half.xml)" = "2 1 0" ] || fail "JUnit counts"
 says half.xml 'name="shim:naive\+syscall"><system-out>known: '
 # Known ones are not enough to stop.
-run_tool 0 fuzz --subject shim:naive --runs 80 --seed 7 --stop-at 1 --known naive.txt
-[ "$(summary out programs)" -eq 80 ] || fail "a known finding ended the run"
+run_tool 0 fuzz --subject shim:naive --runs 24 --seed 7 --stop-at 1 --known naive.txt
+[ "$(summary out programs)" -eq 24 ] || fail "a known finding ended the run"
 
 # Programs whose actors run free.
-run_tool 1 fuzz --parallel --subject shim:naive --runs 12 --out free --junit free.xml
+run_tool 1 fuzz --parallel --subject shim:naive --runs 4 --out free --junit free.xml
 [ "$("$CHECK_OUTPUT" junit <free.xml)" = "1 1 0" ] || fail "JUnit counts of --parallel"
-run_tool 0 fuzz --parallel --subject shim:naive --runs 12 --out none --known naive.txt --junit free.xml
+run_tool 0 fuzz --parallel --subject shim:naive --runs 4 --out none --known naive.txt --junit free.xml
 [ "$(summary out known)" -eq "$(summary out signatures)" ] || fail "not all of --parallel are known"
 [ "$(summary out known)" -gt 0 ] || fail "none of --parallel is known"
 [ "$("$CHECK_OUTPUT" junit <free.xml)" = "1 0 0" ] || fail "JUnit counts of --parallel"
