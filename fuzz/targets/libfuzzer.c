@@ -26,7 +26,12 @@ uint8_t *target_counters(void)
 {
     if (&__afl_area_ptr == NULL)
         return counters;
-    return __afl_map_size >= TARGET_COUNTERS ? __afl_area_ptr : NULL;
+    if (__afl_map_size < TARGET_COUNTERS) {
+        fprintf(stderr, "%s: AFL_MAP_SIZE is %u, expected %d or more\n", fuzz_target.name,
+                __afl_map_size, TARGET_COUNTERS);
+        _exit(STATUS_HARNESS);
+    }
+    return __afl_area_ptr;
 }
 #endif
 

@@ -4,16 +4,22 @@
  * two runs (fuzz/guide). A divergence that is stable, confirmed in fresh processes and not in the
  * known list ends in abort(), with its signature on stderr.
  *
- * An engine's command line belongs to the engine, so the target is told by its environment:
+ * An engine's command line belongs to the engine, so the target is told by its environment.
  *
- *   EPDIFF_SUBJECT  what is compared with native (default shim:transparent+syscall; where nothing
- * can be preloaded, the same linked into its executor) EPDIFF_KNOWN    a known list
- * (fuzz/epdiff/known.h): what it lists is passed over EPDIFF_OUT      a folder: a finding is saved
- * there, as `epdiff fuzz` does it, before the abort, and one that is there already is passed over;
- * so an engine that goes on after an abort meets each signature once EPDIFF_STATS    a file:
- * nothing is confirmed, saved or aborted; the file gets a line for each new signature, with the
- * number of the execution, and at the end and now and then a line of pairs EPDIFF_MUTATE   fresh:
- * mutation makes a new random program and forgets the old one, for comparison
+ * EPDIFF_SUBJECT: what is compared with native (default shim:transparent+syscall; where nothing can
+ * be preloaded, the same linked into its executor).
+ *
+ * EPDIFF_KNOWN: a known list (fuzz/epdiff/known.h). What it lists is passed over.
+ *
+ * EPDIFF_OUT: a folder. A finding is saved there, as `epdiff fuzz` does it, before the abort, and
+ * one that is there already is passed over; so an engine that goes on after an abort meets each
+ * signature once.
+ *
+ * EPDIFF_STATS: a file. Nothing is confirmed, saved or aborted; the file gets a line for each new
+ * signature, with the number of the execution, and at the end and now and then a line of pairs.
+ *
+ * EPDIFF_MUTATE: `fresh`. Mutation makes a new random program and forgets the old one, for
+ * comparison.
  */
 #include "fuzz/epdiff/examine.h"
 #include "fuzz/epdiff/findings.h"
@@ -47,7 +53,7 @@ struct seen {
 static struct {
     struct subject subject;
     struct examiner *examiner;
-    struct guide *guide; /* only our own preloaded shims count their edges; features are of all */
+    struct guide *guide; /* only our own shims count their edges; features are of all subjects */
     struct known *known;
     const char *out;
     FILE *stats;
@@ -98,8 +104,7 @@ static int start(char *ret_why)
                             TARGET_WHY_MAX + 1);
     if (!err && known)
         err = known_read(known, &target.known, ret_why);
-    if (!err && target_counters() && target.subject.kind == SUBJECT_SHIM &&
-        target.subject.library[0])
+    if (!err && target_counters() && target.subject.kind == SUBJECT_SHIM)
         err = start_guide(ret_why);
     else if (!err)
         err = guide_new(&target.guide, ret_why);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Does guidance help? Runs each engine and random generation from an empty corpus, several trials each, and compares the
-signatures that they reached at equal numbers of executions.
+signatures that they reached at equal numbers of executions; beside them `epdiff fuzz`, for its speed.
 
     tests/bench/guidance.py [--trials N] [--seconds S] [--subject S] [--build DIR] [--out DIR] [--jobs N]
 
@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 ENGINES = ("random", "libFuzzer", "AFL++")
+PLAIN = "epdiff fuzz"
 
 
 def command(engine, build, folder, seconds, seed):
@@ -37,8 +38,28 @@ def command(engine, build, folder, seconds, seed):
             {"EPDIFF_MUTATE": "fresh"} if engine == "random" else {})
 
 
+class Failed(Exception):
+    """A run that did not come to its end; with one line."""
+
+
+def plain(number, cpu, options):
+    """One run of `epdiff fuzz` with one worker. Returns its programs per second."""
+    folder = pathlib.Path(options.out) / f"fuzz-{number}"
+    folder.mkdir()
+    ended = subprocess.run(
+        ["taskset", "-c", str(cpu), str(options.build / "epdiff"), "fuzz", "--subject", options.subject, "-j", "1", "--no-shrink",
+         "--time", str(options.seconds), "--seed", str(number), "--out", str(folder / "findings")],
+        capture_output=True, text=True, check=False)
+    if ended.returncode not in (0, 1):
+        raise Failed(f"epdiff fuzz, trial {number}: status {ended.returncode}: {ended.stderr.strip()}")
+    pairs = dict(word.split("=", 1) for word in ended.stdout.splitlines()[-1].split() if "=" in word)
+    return int(pairs["programs"]) / float(pairs["seconds"])
+
+
 def trial(engine, number, cpu, options):
-    """One run. Returns its signatures as {signature: execution}, and its last line of pairs."""
+    """One run. Returns its signatures as {signature: execution}, its last line of pairs, and AFL++'s stability."""
+    if engine == PLAIN:
+        return plain(number, cpu, options)
     folder = pathlib.Path(options.out) / f"{engine}-{number}"
     folder.mkdir()
     arguments, additions = command(engine, options.build, folder, options.seconds, number)
@@ -47,7 +68,7 @@ def trial(engine, number, cpu, options):
     with open(folder / "log", "wb") as log:
         ended = subprocess.run(["taskset", "-c", str(cpu), *arguments], env=environment, stdout=log, stderr=log, check=False)
     if ended.returncode != 0:
-        sys.exit(f"guidance: {engine}, trial {number}: status {ended.returncode}, see {folder}/log")
+        raise Failed(f"{engine}, trial {number}: status {ended.returncode}, see {folder}/log")
     signatures, last = {}, {}
     for line in stats.read_text().splitlines():
         words = line.split()
@@ -88,11 +109,13 @@ def reached(signatures, executions):
     return sum(1 for at in signatures.values() if at <= executions)
 
 
-def report(results, options):
+def report(results, speeds, options):
     executions = min(int(last["executions"]) for runs in results.values() for _, last, _ in runs)
     print(f"{options.subject}: {options.trials} trials of {options.seconds} s, compared at {executions} executions")
-    print(f"{'':10} {'exec/s':>7} {'unstable':>9} {'edges':>6} {'features':>9}  signatures at equal executions"
+    print(f"{'':10} {'exec/s':>7} {'ratio':>5} {'unstable':>9} {'edges':>6} {'features':>9}  signatures at equal executions"
           f"{'':16} at the end  A12   p")
+    fuzz = statistics.median(speeds)
+    print(f"{PLAIN:11} {fuzz:6.0f}")
     counts = {engine: [reached(run[0], executions) for run in runs] for engine, runs in results.items()}
     for engine, runs in results.items():
         lasts = [last for _, last, _ in runs]
@@ -104,7 +127,7 @@ def report(results, options):
             effect, chance = mann_whitney(counts[engine], counts["random"])
             versus = f"{effect:.2f}  {chance:.4f}"
         spread = f"median {statistics.median(counts[engine]):g} [{min(counts[engine])}, {max(counts[engine])}]"
-        print(f"{engine:10} {speed:7.0f} {unstable:9.5f} {statistics.median(int(last['edges']) for last in lasts):6g}"
+        print(f"{engine:10} {speed:7.0f} {speed / fuzz:5.2f} {unstable:9.5f} {statistics.median(int(last['edges']) for last in lasts):6g}"
               f" {statistics.median(int(last['features']) for last in lasts):9g}  {spread:46} {ends:10g}  {versus}")
         if any(stability for _, _, stability in runs):
             print(f"{'':10} stability {', '.join(stability for _, _, stability in runs)}")
@@ -149,15 +172,18 @@ def main():
             free.append(cpu)
 
     # Interleaved, so that whatever else the machine does meets all engines.
-    jobs = [(engine, number) for number in range(1, options.trials + 1) for engine in ENGINES]
+    jobs = [(engine, number) for number in range(1, options.trials + 1) for engine in (PLAIN, *ENGINES)]
+    pool = ThreadPoolExecutor(len(cpus))
     try:
-        with ThreadPoolExecutor(len(cpus)) as pool:
-            done = list(pool.map(work, jobs))
-        results = {engine: [run for job, run in zip(jobs, done) if job[0] == engine] for engine in ENGINES}
-        report(results, options)
-    finally:
-        if not kept:
-            shutil.rmtree(options.out)
+        done = list(pool.map(work, jobs))
+    except Failed as failed:
+        # Its folder stays, whoever asked for it.
+        pool.shutdown(cancel_futures=True)
+        sys.exit(f"guidance: {failed}")
+    results = {engine: [run for job, run in zip(jobs, done) if job[0] == engine] for engine in ENGINES}
+    report(results, [speed for job, speed in zip(jobs, done) if job[0] == PLAIN], options)
+    if not kept:
+        shutil.rmtree(options.out)
 
 
 if __name__ == "__main__":

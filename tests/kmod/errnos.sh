@@ -22,6 +22,11 @@ for policy in "$@"; do
         for line in 1 2 3; do
             sed -n "${line}p" /tmp/traces | grep -o '"step":[0-9]*\|"errno":[0-9]*' >/tmp/errnos.$line
         done
+        # A program has a step, and every step an errno.
+        if ! grep -q errno /tmp/errnos.1; then
+            echo "$program under shim:$policy: no errno is told of" >&2
+            exit 1
+        fi
         for line in 2 3; do
             if ! diff /tmp/errnos.1 /tmp/errnos.$line; then
                 echo "$program under shim:$policy: backend $line differs from the first" >&2
