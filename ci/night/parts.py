@@ -62,19 +62,22 @@ def fuzz(*arguments, subjects=None, vm=False):
     return run
 
 
-def enumerate_programs(night, part, seconds):
-    # All of three operations take about this long, on two CPUs.
-    operations = "3" if seconds >= 1500 * night.slowness else "2"
-    ended, text = night.command(
-        part,
-        [night.tool(), "enumerate", "--ops", operations, *night.name_subjects([*night.clean, "model"])]
-        + ["--out", night.findings(part)],
-        seconds + GRACE,
-    )
-    did, _ = last_pairs(text, "programs", "divergent", "signatures", "ops")
-    if "incomplete" in text and not ended.late:
-        return Outcome("failed", did, "it is incomplete")
-    return judge(ended, did, (0, 1))
+def enumerate_programs(operations, limit=0):
+    """Every program of so many operations; limit: seconds on two CPUs that it may take in any case."""
+
+    def run(night, part, seconds):
+        ended, text = night.command(
+            part,
+            [night.tool(), "enumerate", "--ops", str(operations), *night.name_subjects([*night.clean, "model"])]
+            + ["--out", night.findings(part)],
+            max(seconds, limit * night.slowness) + GRACE,
+        )
+        did, _ = last_pairs(text, "programs", "divergent", "signatures", "ops")
+        if "incomplete" in text and not ended.late:
+            return Outcome("failed", did, "it is incomplete")
+        return judge(ended, did, (0, 1))
+
+    return run
 
 
 def replay(flavour, *arguments, subjects=None):
@@ -226,12 +229,6 @@ def real_programs(night, part, seconds):
     return judge(ended, "natively and under " + ", ".join(subjects), why="something differs" if ended.status == 1 else "")
 
 
-def module(night, part, seconds):
-    argv = ["ci/kmod", "nightly"] if seconds >= 3600 * night.slowness else ["ci/kmod"]
-    ended, _ = night.command(part, argv, max(seconds, 1800))
-    return judge(ended, " ".join(argv))
-
-
 def nobody(night):
     return "" if night.clean else "no clean subject runs on this machine"
 
@@ -260,7 +257,7 @@ TABLE = (
     Part("parallel", "programs whose actors run free", fuzz("--parallel"), 8, 30, why_not=nobody),
     Part("libfuzzer", "the program target under libFuzzer", guided(guided_libfuzzer), 12, 60, None, ("release", "engines"), nobody),
     Part("targets", "the small targets under libFuzzer and ASan+UBSan", small_targets, 6, 60, builds=("engines-asan",)),
-    Part("enumerate", "every small program", enumerate_programs, 5, 60, 3600),
+    Part("enumerate", "every program of up to two operations", enumerate_programs(2), 1, 60, 600),
     Part("metamorphic", "subjects against themselves, with flush points", fuzz("--metamorphic"), 5, 20, why_not=nobody),
     Part("afl", "the program target under AFL++", guided(guided_afl), 6, 60, None, ("release", "engines"), nobody),
     Part(
@@ -277,7 +274,17 @@ TABLE = (
     Part("apps", "real programs", real_programs, 3, 480, 1200, why_not=nobody),
     Part("savings", "what is saved of real programs' calls", script("tests/apps/run", "--savings", limit=1800), 1, 300, 600),
     Part("valgrind", "the shim under memcheck, Helgrind, DRD", tests("release", "sanitize"), 2, 420, 900),
-    Part("module", "the kernel module, in the virtual machine", module, 3, 300, 5400, why_not=no_machine),
+    Part("module", "the kernel module, in the virtual machine", script("ci/kmod", limit=1800), 1, 300, 1800, why_not=no_machine),
+    Part("enumerate3", "every program of up to three operations", enumerate_programs(3, 2400), 3, 1500, 3600),
+    Part(
+        "debug-kernel",
+        "the module on the debug kernel: storm, faults, seeded defects",
+        script("ci/kmod", "nightly", limit=5400),
+        5,
+        4500,
+        7200,
+        why_not=no_machine,
+    ),
 )
 
 # Seconds that a build takes from nothing on two CPUs; what is there already costs less.

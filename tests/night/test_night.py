@@ -5,6 +5,7 @@ that a part is passed over in silence; that something is left running.
 The parts are made up, and tool.sh stands in for epdiff.
 """
 import contextlib
+import copy
 import io
 import json
 import os
@@ -187,6 +188,31 @@ class Nights(Case):
         self.assertEqual([name for name, _, _ in night.played], ["a"])
         self.assertRegex(self.read("summary.md"), r"\| b \| 0 \| left out \| of the \d+ s that are left it would need \d+ \|")
         self.assertRegex(self.read("summary.md"), r"\| c \| 0 \| left out \| no such machine \|")
+
+    def test_a_usual_night_reaches_every_part(self):
+        # The default, and the workflow's: each part takes all that it is given.
+        for hours in (8, 5):
+            clock, given = [0.0], {}
+            table = [copy.copy(each) for each in parts.TABLE]
+            for each in table:
+                each.why_not = lambda night: ""
+            with mock.patch("time.time", lambda: clock[0]):
+                self.out = os.path.join(self.folder, f"out{hours}")
+                night = self.night(table, hours=hours)
+                night.cpus, night.slowness, night.build_seconds = 2, 1, parts.BUILDS
+                clock[0] = 600.0  # set-up and canary
+
+                def play(one, seconds):
+                    given[one.name] = seconds
+                    clock[0] += seconds + night.cost([one])
+                    night.state.builds.update(dict.fromkeys(one.builds, {}))
+
+                with mock.patch.object(night, "play_part", play):
+                    night.play()
+                self.assertEqual({name: record["why"] for name, record in night.state.parts.items()}, {})
+            self.assertEqual([*given], [each.name for each in table])
+            for each in table:
+                self.assertGreaterEqual(given[each.name] + 1, each.least, each.name)
 
     def test_a_build_that_fails_fails_what_needs_it(self):
         # No CMake project is there.
