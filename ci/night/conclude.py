@@ -47,8 +47,9 @@ def file_name(text):
     return re.sub(r"[^A-Za-z0-9+.-]", "_", text)
 
 
-def conclude(night, confirm):
-    result = Result()
+def conclude(night, result, confirm):
+    """Fills in the result, of which as much is there as could be done when this raises OSError or ValueError."""
+    night.state.parts.pop("findings", None)  # a failure of the night that is resumed
     fresh = gather(night, result)
     folder = os.path.join(night.out, "new")
     shutil.rmtree(folder, ignore_errors=True)
@@ -56,13 +57,16 @@ def conclude(night, confirm):
     for finding in fresh:
         if confirm and time.time() < until:
             confirm_finding(night, finding)
-        (result.unconfirmed if finding.state == "unconfirmed" else result.new).append(finding)
+        if finding.state == "unconfirmed":
+            result.unconfirmed.append(finding)
+            continue
+        describe(finding)
+        result.new.append(finding)
     for finding in result.new:
         keep(night, finding, folder)
     crashes(night, result, confirm)
     if confirm and result.new:
         night.logged("report", [night.tool(), "report", folder, "-o", os.path.join(night.out, "report.html")], REPORT_LIMIT)
-    return result
 
 
 def read_findings(night, path):
@@ -73,8 +77,14 @@ def read_findings(night, path):
         ended = night.runner.run(argv, log, CONFIRM_LIMIT, cwd=night.source, output=output)
     if ended.late or ended.status not in (0, 1):
         night.state.record("findings", "failed", f"not every finding can be read: {ended.words()}")
+    found = []
     with open(lines, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+        for line in file:
+            try:
+                found.append(json.loads(line))
+            except ValueError as error:  # the end of a line is not there
+                night.state.record("findings", "failed", f"not every finding can be read: {night.show(path)}: {error}")
+    return found
 
 
 def gather(night, result):
@@ -137,15 +147,20 @@ def shrink(night, finding):
     finding.files[:0] = read_findings(night, small)[:1]
 
 
+def describe(finding):
+    one = finding.files[0]
+    finding.path, finding.steps, finding.explanation = one["file"], one["steps"], one["explanation"].strip()
+
+
 def keep(night, finding, folder):
     """OUT/new/SUBJECT/SIGNATURE.epd, and the recorded run beside it where there is one."""
     one = finding.files[0]
-    finding.path = os.path.join(night.room(os.path.join(folder, file_name(finding.subject))), file_name(finding.signature) + ".epd")
-    shutil.copy(one["file"], finding.path)
+    path = os.path.join(night.room(os.path.join(folder, file_name(finding.subject))), file_name(finding.signature) + ".epd")
+    shutil.copy(one["file"], path)
+    finding.path = path
     history = one["file"][: -len(".epd")] + ".history"
     if os.path.exists(history):
         shutil.copy(history, finding.path[: -len(".epd")] + ".history")
-    finding.steps, finding.explanation = one["steps"], one["explanation"].strip()
 
 
 # Inputs of the small targets

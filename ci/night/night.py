@@ -25,6 +25,10 @@ class Malformed(Exception):
     """The known list cannot be used."""
 
 
+def one_line(error):
+    return str(error).replace("\n", " ")
+
+
 class Night:
     def __init__(self, options, source, table, builds, say=print):
         self.source, self.table, self.build_seconds, self.say = source, table, builds, say
@@ -45,6 +49,9 @@ class Night:
         os.makedirs(self.out, exist_ok=True)
         if options.resume:
             self.state.load()
+        before = self.state.used
+        self.state.clock = lambda: before + time.time() - self.began
+        if options.resume:
             self.seconds = options.hours * 3600 if options.hours else self.state.hours * 3600 - self.state.used
             return
         self.seconds = options.hours * 3600
@@ -180,6 +187,9 @@ class Night:
             self.invalid = str(invalid)
         except Malformed as error:
             malformed = str(error)
+        except OSError as error:
+            # A full disk, say. What a part meets is its own failure; this is night.json or a log.
+            self.invalid = f"it broke off: {one_line(error)}"
         if malformed:
             self.runner.close()
             self.say(malformed)
@@ -308,21 +318,47 @@ class Night:
             if os.access(self.tool(), os.X_OK):
                 self.runner.check()
                 self.say(f"== confirm, shrink, sort out ({self.clock()})")
-                result = conclude.conclude(self, confirm=True)
+                self.conclude(result, confirm=True)
         except Stopped as stopped:
             self.stopped_by = str(stopped)
             self.runner.signal, number = None, self.runner.signal
             # Not without the list: what is known is no news, whatever ends the night.
+            result = conclude.Result()
             try:
-                result = conclude.conclude(self, confirm=False)
+                self.conclude(result, confirm=False)
             except Stopped:
                 pass
             self.runner.signal = self.runner.signal or number
-        self.state.used += time.time() - self.began
-        self.state.save()
-        summary.write(self, result)
+        self.attempt("night.json", self.state.save)
+        page = "\n".join(summary.markdown(self, result))
+        if not self.attempt("summary.md", lambda: summary.write_markdown(self, page)):
+            self.say(page)
+        self.attempt("junit.xml", lambda: summary.write_junit(self, result))
         self.say(f"== {summary.verdict(self, result)} ({self.clock()})\n{self.show(os.path.join(self.out, 'summary.md'))}")
         return result
+
+    def conclude(self, result, confirm):
+        """What cannot be looked at fails, and does not keep the rest from being told."""
+        try:
+            conclude.conclude(self, result, confirm)
+        except (OSError, ValueError) as error:
+            self.note_failure(f"not every finding was looked at: {one_line(error)}")
+
+    def attempt(self, name, write):
+        """Whether it could be written."""
+        try:
+            write()
+        except OSError as error:
+            self.note_failure(f"{name} cannot be written: {one_line(error)}")
+            return False
+        return True
+
+    def note_failure(self, why):
+        self.say(f"   findings: failed: {why}")
+        try:
+            self.state.record("findings", "failed", why)
+        except OSError:
+            pass  # night.json is not all: the summary has it
 
 
 class Scaled:
@@ -338,4 +374,4 @@ class OutcomeOfError:
     result, did = "failed", ""
 
     def __init__(self, error):
-        self.why = str(error).replace("\n", " ")
+        self.why = one_line(error)

@@ -20,8 +20,10 @@ class State:
         for name in self.FACTS:
             setattr(self, name, None)
         self.used = 0.0
+        self.clock = None  # says `used` anew, so that a night that is killed resumes with what is left of its hours
 
     def save(self):
+        self.used = self.clock() if self.clock else self.used
         text = json.dumps(
             {
                 "version": VERSION,

@@ -73,7 +73,8 @@ def finding_lines(night, result):
         yield f"* and {len(result.new) - len(shown)} more, of these kinds or of others: {code('new/')}, {code('report.html')}"
 
 
-def write_markdown(night, result):
+def markdown(night, result):
+    """The lines of the page."""
     lines = [f"# {cell(verdict(night, result))}", ""]
     lines += [
         f"Began {night.state.began}, commit {code(night.state.commit)}, seed {night.state.seed}, "
@@ -101,9 +102,12 @@ def write_markdown(night, result):
         f"{name} {record['seconds']:.0f} s{' (' + record['why'] + ')' if record['why'] else ''}"
         for name, record in night.state.builds.items()
     )
-    lines += [f"Builds: {cell(built) or 'none'}. Logs: {code('logs/')}.", ""]
+    return [*lines, f"Builds: {cell(built) or 'none'}. Logs: {code('logs/')}.", ""]
+
+
+def write_markdown(night, page):
     with open(os.path.join(night.out, "summary.md"), "w", encoding="utf-8", errors="replace") as file:
-        file.write("\n".join(lines))
+        file.write(page)
 
 
 def plain(text):
@@ -152,8 +156,3 @@ def write_junit(night, result):
         file.write(b'<?xml version="1.0" encoding="UTF-8"?>\n')
         file.write(tree.tostring(suite, encoding="utf-8", xml_declaration=False))
         file.write(b"\n")
-
-
-def write(night, result):
-    write_markdown(night, result)
-    write_junit(night, result)

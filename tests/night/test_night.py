@@ -292,15 +292,34 @@ class Endings(Case):
         self.assertTrue(self.read("summary.md").startswith("# Nothing new\n"))
 
     def test_a_killed_night_goes_on_where_it_was(self):
-        table = [part("a"), part("b")]
+        killed = {}
+
+        def kill(night, one, seconds):
+            killed.setdefault("json", self.read("night.json"))
+            night.played.append((one.name, int(seconds), night.seed_of(one)))
+            return Outcome("ok")
+
+        table = [part("a"), part("b", run=kill)]
         night = self.night(table)
+        night.began -= 600  # so long ago
         night.run()
-        record = json.loads(self.read("night.json"))
-        record["parts"]["b"]["result"] = "running"
-        self.say_to(os.path.join(self.out, "night.json"), json.dumps(record))
+        # What there is when the kill comes: nothing behind it was written.
+        self.say_to(os.path.join(self.out, "night.json"), killed["json"])
+        self.assertEqual(self.results(), {"canary": "ok", "a": "ok", "b": "running"})
         again = self.night(table, resume=self.out, hours=None)
+        self.assertLessEqual(again.seconds, HOUR * 3600 - 600)
+        self.assertGreater(again.seconds, HOUR * 3600 - 700)
         self.assertEqual(again.run(), 0)
         self.assertEqual([name for name, _, _ in again.played], ["b"])
+        self.assertGreaterEqual(json.loads(self.read("night.json"))["used"], 600)
+
+    def test_a_failed_end_is_done_again(self):
+        night = self.night([part("a")])
+        night.run()
+        night.state.record("findings", "failed", "not every finding can be read")
+        again = self.night([part("a")], resume=self.out, hours=None)
+        self.assertEqual(again.run(), 0)
+        self.assertTrue(self.read("summary.md").startswith("# Nothing new\n"))
 
     def test_a_second_signal_does_not_wait(self):
         script = 'trap "kill -INT $PPID" TERM; kill -INT $PPID; while :; do sleep 1000 & wait; done'
@@ -395,6 +414,47 @@ class Findings(Case):
         self.assertTrue(text.startswith("# 1 crashing input\n"), text)
         self.assertIn("* text, confirmed: text: two &lt;readings>", text)
         self.assertIn("`build-engines-asan/fuzz-text out/crashes/text/crash-1`", text)
+
+    def test_a_line_that_is_cut_off_fails_and_the_others_are_told(self):
+        finder = self.finds(("shim:hash+syscall", "a/B1/c", False))
+        with open(os.path.join(self.tool, "findings"), "a", encoding="utf-8") as file:
+            file.write('{"known": false, "subj')
+        self.assertEqual(self.night([finder]).run(), 1)
+        text = self.read("summary.md")
+        self.assertTrue(text.startswith("# 1 new finding; failed: findings\n"), text)
+        self.assertRegex(text, r"\| findings \| 0 \| failed \| not every finding can be read: ")
+
+    def test_a_full_disk_at_the_end_does_not_hide_what_was_found(self):
+        full = OSError(28, "No space left on device")
+        finder = self.finds(("shim:hash+syscall", "a/B1/c", False))
+        with mock.patch("conclude.shutil.copy", side_effect=full):
+            self.assertEqual(self.night([finder]).run(), 1)
+        text = self.read("summary.md")
+        self.assertTrue(text.startswith("# 1 new finding; failed: findings\n"), text)
+        self.assertIn("not every finding was looked at: [Errno 28] No space left on device", text)
+        self.assertIn("`a/B1/c`, 9 steps, confirmed", text)
+
+    def test_what_cannot_be_written_is_said(self):
+        said = []
+        night = self.night([self.finds(("shim:hash+syscall", "a/B1/c", False))])
+        night.say = said.append
+        os.makedirs(os.path.join(self.out, "summary.md"))
+        self.assertEqual(night.run(), 1)
+        self.assertIn("`a/B1/c`, 9 steps, confirmed", "\n".join(said))
+        self.assertRegex("\n".join(said), "findings: failed: summary.md cannot be written: ")
+
+    def test_a_night_that_cannot_write_its_state_is_invalid_and_told(self):
+        night = self.night([part("a")])
+        real = night.state.record
+
+        def record(name, *more, **others):
+            if name == "a":
+                raise OSError(28, "No space left on device")
+            real(name, *more, **others)
+
+        night.state.record = record
+        self.assertEqual(night.run(), 3)
+        self.assertTrue(self.read("summary.md").startswith("# INVALID NIGHT: it broke off: [Errno 28]"))
 
     def test_junit_counts_what_it_has(self):
         finder = self.finds(
