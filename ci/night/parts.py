@@ -6,7 +6,10 @@ import os
 import re
 import shutil
 
+from conclude import complaint, file_name
+
 GRACE = 60  # seconds over its time that a command has to end by itself
+START_LIMIT = 120  # seconds for one execution of a target
 
 # result: ok, or failed with one line in why; did: what it did, one line
 Outcome = collections.namedtuple("Outcome", "result did why", defaults=("", ""))
@@ -119,8 +122,15 @@ def seed_folders(night, flavour, target):
     return []
 
 
-def libfuzzer(night, part, path, target, seconds, env=None, seeds=()):
-    corpus, crashes = night.corpus_of(target), night.crashes(target)
+def libfuzzer(night, part, path, target, seconds, env=None, seeds=(), crashes=None):
+    """Many processes of a target, whose crashes do not end the run. Returns the outcome, the executions, and the inputs of
+    crashes that were not there before."""
+    corpus, crashes = night.corpus_of(target), crashes or night.crashes(target)
+    before = set(os.listdir(crashes))
+    # What a process says that could not do its work is lost with -fork. So one is started by itself.
+    ended, text = night.command(part, [path, "-runs=1", f"-artifact_prefix={crashes}/"], START_LIMIT, env=env)
+    if ended.late or ended.status != 0:
+        return Outcome("failed", "", f"it does not start: {ended.words()}: {complaint(text)}"), 0, []
     ended, text = night.command(
         part,
         [path, f"-fork={night.cpus}", "-ignore_crashes=1", "-ignore_timeouts=1", "-ignore_ooms=1"]
@@ -130,9 +140,20 @@ def libfuzzer(night, part, path, target, seconds, env=None, seeds=()):
         env=env,
     )
     count = executions(text)
+    new = sorted(name for name in set(os.listdir(crashes)) - before if name.startswith("crash-"))
+    bad = ended_badly(text)
+    if bad > len(new):
+        why = f"{bad} processes ended badly and left {len(new)} inputs: the target could not do its work"
+        return Outcome("failed", f"executions={count}", why), count, new
     # Its status is that of the last process it started, also where that one's crash was ignored.
     good = (0, 1, 77, 70, 71) if "INFO: exiting: " in text or "Done " in text or count else ()
-    return judge(ended, f"executions={count}", good), count
+    return judge(ended, f"executions={count}", good), count, new
+
+
+def ended_badly(text):
+    """How many processes libFuzzer says have crashed, by whatever status."""
+    counts = re.findall(r"oom/timeout/crash: \d+/\d+/(\d+)", text)
+    return int(counts[-1]) if counts else 0
 
 
 def guided(play):
@@ -156,19 +177,42 @@ def guided_libfuzzer(night, part, subject, seconds):
         return Outcome("failed", "", missing), 0
     found = night.findings(part)
     environment = {"EPDIFF_SUBJECT": subject, "EPDIFF_KNOWN": night.state.known, "EPDIFF_OUT": found}
+    # A folder for each subject: an input that ends two of them has the same name.
+    crashes = night.crashes(os.path.join("program", file_name(subject)))
     seeds = seed_folders(night, "engines", "program")
-    outcome, count = libfuzzer(night, part, path, "program", seconds, environment, seeds)
+    outcome, count, new = libfuzzer(night, part, path, "program", seconds, environment, seeds, crashes)
+    why = own_crash(night, part, [path], [os.path.join(crashes, name) for name in new], environment)
+    return (Outcome("failed", outcome.did, why) if why else outcome), count
+
+
+def own_crash(night, part, argv, inputs, environment):
+    """Which of the inputs ends the target itself, or "". A finding is saved before it ends the target, and passed over from
+    then on."""
+    found = environment["EPDIFF_OUT"]
+    for path in inputs:
+        while True:
+            saved = count_files(found)
+            ended, text = night.command(part, [*argv, path], START_LIMIT, env=environment)
+            if not ended.late and ended.status == 0:
+                break
+            # It may have met another finding, which is saved now.
+            if count_files(found) == saved:
+                return f"the target itself crashed: {night.show(path)}: {ended.words()}: {complaint(text)}"
     # Two processes can meet a signature at one time, but none ends without one.
-    if os.listdir(night.crashes("program")) and not os.listdir(found):
-        outcome = Outcome("failed", outcome.did, f"the target itself crashed: {night.show(night.crashes('program'))}")
-    return outcome, count
+    if inputs and not count_files(found):
+        return f"the target itself crashed, and does not again: {night.show(inputs[0])}"
+    return ""
+
+
+def count_files(folder):
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 def guided_afl(night, part, subject, seconds):
     _, missing = binary(night, "engines", "afl-program")
     if missing:
         return Outcome("failed", "", missing), 0
-    folder = night.room(os.path.join(night.state.corpus, "afl-" + re.sub(r"[^A-Za-z0-9+.-]", "_", subject)))
+    folder = night.room(os.path.join(night.state.corpus, "afl-" + file_name(subject)))
     # Queues are kept from night to night, findings are each night's own.
     found = os.path.join(folder, "findings")
     shutil.rmtree(found, ignore_errors=True)
@@ -190,7 +234,7 @@ def small_targets(night, part, seconds):
         if missing:
             return Outcome("failed", ", ".join(did), missing)
         seeds = seed_folders(night, "engines-asan", target)
-        outcome, count = libfuzzer(night, part, path, target, seconds / len(targets), None, seeds)
+        outcome, count, _ = libfuzzer(night, part, path, target, seconds / len(targets), None, seeds)
         did.append(f"{target}: executions={count}")
         if outcome.result != "ok" or count == 0:
             return Outcome("failed", ", ".join(did), f"{target}: {outcome.why or 'nothing was executed'}")

@@ -469,6 +469,60 @@ class Findings(Case):
         self.assertIn("known: listed in", suite.find("testcase[@name='a/B1/d']/system-out").text)
 
 
+class Engines(Case):
+    """A shell script in the place of a target and its libFuzzer. BEGIN is what it does when it is started by itself, FORK
+    with many processes, AGAIN with one input; in $prefix are the inputs."""
+
+    STATS = "#12: cov: 1 ft: 1 corp: 1 exec/s 9 oom/timeout/crash: 0/0/%d time: 1s\\n"
+
+    def play(self, begin=":", fork="", again=":", bad=0):
+        folder = os.path.join(self.folder, "build-engines")
+        os.mkdir(folder)
+        self.say_to(os.path.join(folder, "fuzz-targets"), "program\n")
+        path = os.path.join(folder, "fuzz-program")
+        script = (
+            "#!/bin/sh\nfor word; do case $word in -artifact_prefix=*) prefix=${word#*=} ;; esac; done\n"
+            f"case $* in *-runs=1*) {begin} ;; *-fork=*) {fork}\nprintf '{self.STATS % bad}' ;; *) {again} ;; esac\n"
+        )
+        self.say_to(path, script)
+        os.chmod(path, 0o755)
+        status = self.night([part("a", run=parts.guided(parts.guided_libfuzzer))]).run()
+        return status, self.read("summary.md")
+
+    SAVE = 'mkdir -p "$EPDIFF_OUT/s"; : >"$EPDIFF_OUT/s/x.epd"; : >"${prefix}crash-1"'
+
+    def test_a_finding_is_no_crash_of_the_target(self):
+        status, text = self.play(fork=self.SAVE, bad=1)
+        self.assertEqual(status, 0, text)
+        self.assertTrue(os.path.exists(os.path.join(self.out, "crashes", "program", "shim_hash+syscall", "crash-1")))
+
+    def test_a_second_finding_of_an_input_is_none_either(self):
+        status, text = self.play(fork=self.SAVE, bad=1, again='f=$EPDIFF_OUT/s/y.epd; [ -e "$f" ] || { : >"$f"; kill -ABRT $$; }')
+        self.assertEqual(status, 0, text)
+
+    def test_a_crash_of_the_target_beside_a_finding_fails(self):
+        status, text = self.play(
+            fork=self.SAVE + '; : >"${prefix}crash-2"', bad=2, again='case $* in *crash-2) echo "broken <oracle>"; kill -SEGV $$ ;; esac'
+        )
+        self.assertEqual(status, 1)
+        self.assertRegex(text, r"\| a \| \d+ \| failed \| .*the target itself crashed: \S*crash-2: ended by SIGSEGV: broken &lt;oracle>")
+
+    def test_a_crash_that_nothing_explains_fails(self):
+        status, text = self.play(fork=': >"${prefix}crash-1"', bad=1)
+        self.assertEqual(status, 1)
+        self.assertIn("the target itself crashed, and does not again: out/crashes/program/", text)
+
+    def test_a_target_that_does_not_start_says_why(self):
+        status, text = self.play(begin="echo 'program: no such library'; exit 3")
+        self.assertEqual(status, 1)
+        self.assertIn("shim:hash+syscall: it does not start: status 3: program: no such library", text)
+
+    def test_processes_that_give_up_are_not_passed_over(self):
+        status, text = self.play(bad=2)
+        self.assertEqual(status, 1)
+        self.assertIn("2 processes ended badly and left 0 inputs: the target could not do its work", text)
+
+
 class Options(unittest.TestCase):
     def refused(self, words, *arguments):
         with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as ended:
