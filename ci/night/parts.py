@@ -5,6 +5,7 @@ import collections
 import os
 import re
 import shutil
+import subprocess
 
 from conclude import complaint, file_name
 
@@ -277,6 +278,20 @@ def nobody(night):
     return "" if night.clean else "no clean subject runs on this machine"
 
 
+def no_new_root(night):
+    """What ci/oss-fuzz-check needs for its chroot, which a container may forbid."""
+    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", *(["--map-root-user"] if os.geteuid() else [])]
+    tried = subprocess.run(
+        [*argv, "mount", "-t", "proc", "proc", "/proc"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
+    return f"no new root: {' '.join(tried.stderr.split())}" if tried.returncode else ""
+
+
 def no_machine(night):
     if shutil.which("qemu-system-x86_64") or os.geteuid() == 0 or shutil.which("sudo"):
         return ""
@@ -318,6 +333,15 @@ TABLE = (
     Part("apps", "real programs", real_programs, 3, 480, 1200, why_not=nobody),
     Part("savings", "what is saved of real programs' calls", script("tests/apps/run", "--savings", limit=1800), 1, 300, 600),
     Part("valgrind", "the shim under memcheck, Helgrind, DRD", tests("release", "sanitize"), 2, 420, 900),
+    Part(
+        "oss-fuzz",
+        "the targets as OSS-Fuzz builds them, in a chroot",
+        script("ci/oss-fuzz-check", limit=1800),
+        1,
+        250,
+        600,
+        why_not=no_new_root,
+    ),
     Part("module", "the kernel module, in the virtual machine", script("ci/kmod", limit=1800), 1, 300, 1800, why_not=no_machine),
     Part("enumerate3", "every program of up to three operations", enumerate_programs(3, 2400), 3, 1500, 3600),
     Part(

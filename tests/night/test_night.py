@@ -565,8 +565,16 @@ class Table(unittest.TestCase):
             self.assertLessEqual(set(each.builds), set(parts.BUILDS))
             self.assertTrue(each.most is None or each.most > each.least, each.name)
         with open(os.path.join(SOURCE, "ci", "night", "parts.py"), encoding="utf-8") as file:
-            for script in set(re.findall(r'"((?:ci|tests)/[a-z/]+)"', file.read())):
+            for script in set(re.findall(r'"((?:ci|tests)/[a-z/-]+)"', file.read())):
                 self.assertTrue(os.access(os.path.join(SOURCE, script), os.X_OK), script)
+
+    def test_a_machine_that_forbids_a_new_root_is_told(self):
+        said = mock.Mock(returncode=1, stderr="unshare: failed:\n Operation not permitted\n")
+        with mock.patch("subprocess.run", return_value=said):
+            self.assertEqual(parts.no_new_root(None), "no new root: unshare: failed: Operation not permitted")
+        with mock.patch("subprocess.run", return_value=mock.Mock(returncode=0, stderr="")):
+            self.assertEqual(parts.no_new_root(None), "")
+        self.assertIn("oss-fuzz", [each.name for each in parts.TABLE])
 
     def test_a_summary_line_is_understood(self):
         did, pairs = parts.last_pairs("programs=1\nx\nprograms=12 divergent=0 seconds=3.1\n", "programs", "divergent")

@@ -21,7 +21,8 @@ import parts  # noqa: E402
 
 SCRIPT = re.compile(r"(?<![\w/.-])(?:\.ci|ci)/[a-z-]+")
 TOP = {"name", "on", "permissions", "concurrency", "jobs"}
-JOB = {"runs-on", "timeout-minutes", "container", "steps"}
+JOB = {"if", "runs-on", "timeout-minutes", "container", "steps"}
+USES = r"^(actions/[a-z-]+(/[a-z-]+)?@v\d+|google/clusterfuzzlite/actions/(build|run)_fuzzers@v1)$"
 STEP = {"name", "uses", "with", "run", "shell", "if", "env"}
 
 
@@ -65,7 +66,7 @@ class Workflows(unittest.TestCase):
             self.assertEqual(set(step) - STEP, set(), name)
             self.assertEqual(("uses" in step) + ("run" in step), 1, step)
             if "uses" in step:
-                self.assertRegex(step["uses"], r"^actions/[a-z-]+@v\d+$")
+                self.assertRegex(step["uses"], USES)
 
     def test_what_is_run_is_a_script_that_is_there(self):
         called = set()
@@ -92,8 +93,40 @@ class Workflows(unittest.TestCase):
         given = night_options.read(words[1:], SOURCE, parts.TABLE)
         # An hour less than the job has: set-up, and what is under way when time is over.
         self.assertLessEqual(given.hours * 60 + 50, job["timeout-minutes"])
-        kept = [step["with"]["path"] for _, _, step in self.steps() if step.get("uses", "").startswith("actions/cache@")]
-        self.assertEqual([os.path.abspath(path) for path in kept], [given.corpus])
+        steps = job["steps"]
+        # Also a night that found something, and so has status 1, keeps its corpora.
+        restore, save = ([each for each in steps if each.get("uses") == f"actions/cache/{name}@v4"] for name in ("restore", "save"))
+        self.assertEqual((len(restore), len(save)), (1, 1))
+        self.assertNotIn("actions/cache@", "".join(each.get("uses", "") for each in steps))
+        self.assertEqual((save[0]["if"], "if" in restore[0]), ("always()", False))
+        self.assertLess(steps.index(restore[0]), steps.index(step))
+        self.assertLess(steps.index(step), steps.index(save[0]))
+        self.assertEqual(save[0]["with"], {name: restore[0]["with"][name] for name in ("path", "key")})
+        self.assertTrue(save[0]["with"]["key"].startswith(restore[0]["with"]["restore-keys"]))
+        self.assertEqual(os.path.abspath(save[0]["with"]["path"]), given.corpus)
+
+    def test_clusterfuzzlite_builds_what_is_checked_here_and_ends_in_time(self):
+        with open(os.path.join(SOURCE, ".clusterfuzzlite", "project.yaml"), encoding="utf-8") as file:
+            language = yaml.load(file, Unique)["language"]
+        with open(os.path.join(SOURCE, "ci", "oss-fuzz-check"), encoding="utf-8") as file:
+            sanitizer = re.search(r"\bSANITIZER=(\w+)", file.read()).group(1)
+        workflow = self.workflows["clusterfuzzlite.yml"]
+        events = {"change": "pull_request", "batch": "schedule"}
+        self.assertEqual(set(workflow["jobs"]), set(events))
+        self.assertEqual(set(workflow[True]), set(events.values()))
+        for name, job in workflow["jobs"].items():
+            self.assertEqual(job["if"], f"github.event_name == '{events[name]}'")
+            build, run = job["steps"]
+            self.assertTrue(build["uses"].endswith("/build_fuzzers@v1"), build)
+            self.assertTrue(run["uses"].endswith("/run_fuzzers@v1"), run)
+            # Their names, which nothing else checks: google.github.io/clusterfuzzlite/running-clusterfuzzlite/github-actions
+            self.assertEqual(set(build["with"]), {"language", "sanitizer", "github-token"})
+            self.assertEqual(set(run["with"]), {"mode", "fuzz-seconds", "sanitizer", "github-token"})
+            self.assertEqual((build["with"]["language"], build["with"]["sanitizer"]), (language, sanitizer))
+            self.assertEqual(run["with"]["sanitizer"], sanitizer)
+            self.assertEqual(run["with"]["mode"], {"change": "code-change", "batch": "batch"}[name])
+            # The build of their image has half an hour.
+            self.assertLessEqual(run["with"]["fuzz-seconds"] / 60 + 30, job["timeout-minutes"])
 
     def test_the_seed_of_a_change_is_one_that_smoke_takes(self):
         step = next(step for _, _, step in self.steps() if "ci/smoke" in step.get("run", ""))
