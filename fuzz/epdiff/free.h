@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    FREE_FINDINGS_MAX = 64, /* signatures that one fuzzing run keeps; more are only counted */
+    FREE_FINDINGS_MAX = 64, /* new signatures that one run keeps; more are only counted */
     FREE_HISTORY_MAX = 16383,
 };
 

@@ -1,6 +1,6 @@
 /* epdiff fuzz --parallel: random parallel blocks, each run judged by itself. */
 #include "fuzz/epdiff/findings.h"
-#include "fuzz/epdiff/free.h"
+#include "fuzz/epdiff/free_findings.h"
 #include "fuzz/epdiff/show.h"
 #include "fuzz/epdiff/status.h"
 #include "fuzz/epdiff/workers.h"
@@ -19,16 +19,6 @@ enum {
 
 #define SEEN "Seen: "
 
-/* A violation: the first program, by number, that showed this signature under this subject. */
-struct free_finding {
-    unsigned subject;
-    uint64_t index, count;
-    bool known; /* listed: it is counted, and that is all */
-    bool model; /* the same program violates natively: it is the model that is wrong */
-    struct program program;
-    struct free_rounds shown;
-};
-
 struct free_counters {
     uint64_t programs, runs, violation, unknown, false_empties, overlapping;
     uint64_t unlisted; /* of the violations, those of signatures that are not known */
@@ -39,8 +29,7 @@ struct campaign {
     uint64_t start_ms, status_ms;
     pthread_mutex_t lock; /* of all that follows */
     struct free_counters counters;
-    unsigned nfindings;
-    struct free_finding *findings[FREE_FINDINGS_MAX];
+    struct free_findings findings;
     int saving; /* the first error of a finding that could not be saved */
 };
 
@@ -150,39 +139,19 @@ static int save(const struct campaign *campaign, const struct free_finding *find
     return err ? err : save_as(campaign, finding, ".history", true);
 }
 
-static struct free_finding *find(struct campaign *campaign, unsigned subject, const char *signature)
+/* Keeps a finding, in its files too: a run that is killed loses nothing. Returns 0 or -ENOMEM. */
+static int keep(struct campaign *campaign, struct free_finding **fresh)
 {
-    for (unsigned i = 0; i < campaign->nfindings; i++) {
-        struct free_finding *finding = campaign->findings[i];
-        if (finding->subject == subject && strcmp(finding->shown.verdict.signature, signature) == 0)
-            return finding;
-    }
-    return NULL;
-}
+    struct free_finding *changed;
 
-/* Keeps a finding, in its files too: a run that is killed loses nothing. */
-static void keep(struct campaign *campaign, struct free_finding **fresh)
-{
     pthread_mutex_lock(&campaign->lock);
-    struct free_finding *known =
-        find(campaign, (*fresh)->subject, (*fresh)->shown.verdict.signature);
-    uint64_t count = known ? known->count + 1 : 1;
-    if (known && (*fresh)->index < known->index) {
-        *known = **fresh;
-    } else if (!known && campaign->nfindings < FREE_FINDINGS_MAX) {
-        known = *fresh;
-        campaign->findings[campaign->nfindings++] = *fresh;
-        *fresh = NULL;
-    }
-    if (known) {
-        known->count = count;
-        int err = !known->known &&
-                          (count == 1 || known->index == (*fresh ? (*fresh)->index : known->index))
-                      ? save(campaign, known)
-                      : 0;
-        campaign->saving = campaign->saving ? campaign->saving : err;
+    int err = free_findings_keep(&campaign->findings, fresh, &changed);
+    if (!err && changed && !changed->known) {
+        int saving = save(campaign, changed);
+        campaign->saving = campaign->saving ? campaign->saving : saving;
     }
     pthread_mutex_unlock(&campaign->lock);
+    return err;
 }
 
 static bool is_known(const struct campaign *campaign, unsigned subject,
@@ -219,7 +188,9 @@ static int note_violation(struct campaign *campaign, struct worker *worker, unsi
     if (!err) {
         finding->model = campaign->options->cli->subjects[subject].kind == SUBJECT_NATIVE ||
                          native->counts[LINEAR_VIOLATION] > 0;
-        keep(campaign, &finding);
+        err = keep(campaign, &finding);
+        if (err)
+            snprintf(ret_why, EXECUTE_WHY_MAX + 1, "out of memory");
     }
     free(finding);
     free(native);
@@ -338,15 +309,6 @@ static double share(uint64_t part, uint64_t whole)
     return whole ? (double)part / (double)whole : 0.0;
 }
 
-static unsigned count_known(const struct campaign *campaign)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < campaign->nfindings; i++)
-        count += campaign->findings[i]->known;
-    return count;
-}
-
 static int show_summary(const struct campaign *campaign)
 {
     const struct free_counters *c = &campaign->counters;
@@ -360,23 +322,24 @@ static int show_summary(const struct campaign *campaign)
         strcat(subjects, options->cli->subjects[s].name);
     }
     if (options->news->known_path)
-        snprintf(known, sizeof(known), " known=%u", count_known(campaign));
+        snprintf(known, sizeof(known), " known=%u", free_findings_count_known(&campaign->findings));
     if (options->cli->json) {
         json_t *line =
             json_pack("{s:I, s:I, s:I, s:I, s:i, s:I, s:f, s:f, s:I, s:s}", "programs",
                       (json_int_t)c->programs, "parallel", (json_int_t)c->runs, "violation",
                       (json_int_t)c->violation, "unknown", (json_int_t)c->unknown, "signatures",
-                      (int)campaign->nfindings, "false-empty", (json_int_t)c->false_empties,
+                      (int)campaign->findings.count, "false-empty", (json_int_t)c->false_empties,
                       "overlapping", share(c->overlapping, c->runs), "seconds", seconds, "seed",
                       (json_int_t)options->seed, "subjects", subjects);
         if (options->news->known_path)
-            json_object_set_new(line, "known", json_integer(count_known(campaign)));
+            json_object_set_new(line, "known",
+                                json_integer(free_findings_count_known(&campaign->findings)));
         return show_json_line(line);
     }
     printf("programs=%" PRIu64 " parallel=%" PRIu64 " violation=%" PRIu64 " unknown=%" PRIu64
            " signatures=%u%s false-empty=%" PRIu64 " overlapping=%.2f seconds=%.1f seed=%" PRIu64
            " subjects=%s\n",
-           c->programs, c->runs, c->violation, c->unknown, campaign->nfindings, known,
+           c->programs, c->runs, c->violation, c->unknown, campaign->findings.count, known,
            c->false_empties, share(c->overlapping, c->runs), seconds, options->seed, subjects);
     return 0;
 }
@@ -384,28 +347,36 @@ static int show_summary(const struct campaign *campaign)
 static int tell_news(const struct campaign *campaign)
 {
     const struct free_fuzz *options = campaign->options;
-    struct news list[FREE_FINDINGS_MAX];
+    const struct free_findings *findings = &campaign->findings;
+    struct news *list = calloc(findings->count + 1, sizeof(*list));
 
-    for (unsigned i = 0; i < campaign->nfindings; i++) {
-        const struct free_finding *finding = campaign->findings[i];
+    if (!list) {
+        cli_error("fuzz", "out of memory");
+        return STATUS_HARNESS;
+    }
+    for (unsigned i = 0; i < findings->count; i++) {
+        const struct free_finding *finding = findings->list[i];
         list[i] = (struct news){.subject = finding->subject,
                                 .signature = finding->shown.verdict.signature,
                                 .text = finding->shown.verdict.witness,
                                 .count = finding->count,
                                 .known = finding->known};
     }
-    int status = news_show_known(options->cli, options->news, list, campaign->nfindings);
-    int written = news_write_junit(options->cli, options->news, list, campaign->nfindings);
+    int status = news_show_known(options->cli, options->news, list, findings->count);
+    int written = news_write_junit(options->cli, options->news, list, findings->count);
+    free(list);
     return status == STATUS_OK ? written : status;
 }
 
 static int report(struct campaign *campaign)
 {
+    const struct free_findings *findings = &campaign->findings;
     int status = STATUS_OK;
 
-    qsort(campaign->findings, campaign->nfindings, sizeof(campaign->findings[0]), compare_findings);
-    for (unsigned i = 0; i < campaign->nfindings; i++) {
-        if (!campaign->findings[i]->known && show_finding(campaign, campaign->findings[i]) != 0)
+    if (findings->count > 0)
+        qsort(findings->list, findings->count, sizeof(findings->list[0]), compare_findings);
+    for (unsigned i = 0; i < findings->count; i++) {
+        if (!findings->list[i]->known && show_finding(campaign, findings->list[i]) != 0)
             status = STATUS_HARNESS;
     }
     if (tell_news(campaign) != STATUS_OK)
@@ -440,8 +411,7 @@ int free_fuzz(const struct free_fuzz *options)
         status = cli_harness_error("fuzz", err, why);
     else if (status == STATUS_OK && campaign->counters.unlisted > 0)
         status = STATUS_DIVERGED;
-    for (unsigned i = 0; i < campaign->nfindings; i++)
-        free(campaign->findings[i]);
+    free_findings_clear(&campaign->findings);
     pthread_mutex_destroy(&campaign->lock);
     free(campaign);
     return status;
