@@ -224,7 +224,8 @@ def guided_afl(night, part, subject, seconds):
         if os.path.isdir(found):
             shutil.copytree(found, night.findings(part), dirs_exist_ok=True)
     count = sum(int(number) for number in re.findall(r"^i\d+: executions=(\d+)", text, re.M))
-    return judge(ended, "", (0, 1)), count
+    said = re.findall(r"^ci/afl: .*", text, re.M)
+    return judge(ended, "", (0, 1), f"{ended.words()}: {said[-1]}" if said else ""), count
 
 
 def small_targets(night, part, seconds):

@@ -523,6 +523,16 @@ class Engines(Case):
         self.assertIn("2 processes ended badly and left 0 inputs: the target could not do its work", text)
 
 
+    def test_why_afl_fails_is_told(self):
+        os.mkdir(os.path.join(self.folder, "build-engines"))
+        os.mkdir(os.path.join(self.folder, "ci"))
+        for path, text in (("build-engines/afl-program", ""), ("ci/afl", "#!/bin/sh\necho 'ci/afl: instance i0 ended badly'; exit 3\n")):
+            self.say_to(os.path.join(self.folder, path), text)
+            os.chmod(os.path.join(self.folder, path), 0o755)
+        self.assertEqual(self.night([part("a", run=parts.guided(parts.guided_afl))]).run(), 1)
+        self.assertIn("shim:hash+syscall: status 3: ci/afl: instance i0 ended badly", self.read("summary.md"))
+
+
 class Options(unittest.TestCase):
     def refused(self, words, *arguments):
         with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as ended:
