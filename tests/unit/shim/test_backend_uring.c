@@ -40,7 +40,7 @@ struct twins {
     int targets[TARGETS];
 };
 
-static void make_twins(struct twins *twins)
+static void make_twins(struct twins *twins, bool nests)
 {
     int ends[2];
 
@@ -56,7 +56,7 @@ static void make_twins(struct twins *twins)
         twins->targets[index] = ends[0];
         twins->targets[index + 1] = ends[1];
     }
-    twins->targets[TARGETS - 4] = epoll_create1(EPOLL_CLOEXEC);
+    twins->targets[TARGETS - 4] = nests ? epoll_create1(EPOLL_CLOEXEC) : eventfd(0, EFD_CLOEXEC);
     twins->targets[TARGETS - 3] = open("/proc/self/exe", O_RDONLY | O_CLOEXEC); /* EPERM */
     twins->targets[TARGETS - 2] = NUMBER_UNKNOWN;
     twins->targets[TARGETS - 1] = -1;
@@ -159,19 +159,24 @@ static void play_round(const struct twins *twins)
     compare_results(plain, ring, count);
 }
 
-static void random_body(void)
+static struct backend_counters play_rounds(bool nests)
 {
-    struct backend_counters counters;
     struct twins twins;
 
     start_uring();
-    make_twins(&twins);
+    make_twins(&twins, nests);
     for (int round = 0; round < ROUNDS; round++) {
         play_round(&twins);
         compare_lists(&twins);
         compare_events(&twins);
     }
-    counters = counted();
+    return counted();
+}
+
+static void random_body(void)
+{
+    struct backend_counters counters = play_rounds(false);
+
     CHECK_EQUAL(fallbacks(&counters), 0);
 }
 
@@ -180,6 +185,21 @@ static void test_random_batches(void **state)
     (void)state;
     random_state = 1;
     isolate(random_body);
+}
+
+/* The kernel has one lock for all nesting of the machine: whoever else nests can be in the way. */
+static void nesting_body(void)
+{
+    struct backend_counters counters = play_rounds(true);
+
+    CHECK_EQUAL(fallbacks(&counters), counters.fallbacks[FALLBACK_CONTENDED]);
+}
+
+static void test_random_batches_that_nest(void **state)
+{
+    (void)state;
+    random_state = 1;
+    isolate(nesting_body);
 }
 
 /* Works on an instance, with a target of its own, until it is told to end. */
@@ -223,7 +243,7 @@ static void busy_body(void)
     pthread_t thread;
 
     start_uring();
-    make_twins(&twins);
+    make_twins(&twins, true);
     hammer.epfd = twins.ring;
     CHECK_EQUAL(pthread_create(&other, NULL, hammer_run, &hammer), 0);
     for (int count = 0; count < THREADS_BUSY; count++) {
@@ -439,6 +459,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_batches),
+        cmocka_unit_test(test_random_batches_that_nest),
         cmocka_unit_test(test_random_batches_against_another_thread),
         cmocka_unit_test(test_longer_than_the_ring),
         cmocka_unit_test(test_stops_at_the_first_failure),
