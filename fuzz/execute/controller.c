@@ -332,6 +332,23 @@ static void collect(struct run *run, unsigned first, unsigned last)
     note_reaped(run, last);
 }
 
+/* True if a step behind `index` has got its epoll fd's number for something else. */
+static bool number_was_taken(const struct run *run, unsigned index, unsigned last)
+{
+    const struct step *step = &run->program->steps[index];
+    int number = step->tags[0] == TAG_SLOT ? run->wire->slots[step->args[0]] : (int)step->args[0];
+
+    for (unsigned k = index + 1; k <= last; k++) {
+        const struct op_info *op = &op_table[run->program->steps[k].op];
+        for (unsigned o = 0; o < op->nouts; o++) {
+            if (op->outs[o].kind != FILE_ACTOR && run->trace->steps[k].state == STEP_DONE &&
+                run->trace->steps[k].fds[o] == number)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void take_snapshots(struct run *run, unsigned last)
 {
     if (run->trace->end != RUN_COMPLETE)
@@ -339,7 +356,12 @@ static void take_snapshots(struct run *run, unsigned last)
     for (unsigned i = 0; i <= last; i++) {
         const struct trace_step *step = &run->trace->steps[i];
         bool fell_asleep = i == last && step->state == STEP_BLOCKED;
-        if (fell_asleep || (step->state == STEP_DONE && step->completed_at == (int)last))
+        if (!fell_asleep && (step->state != STEP_DONE || step->completed_at != (int)last))
+            continue;
+        /* A wait that slept may find its number with another instance, on which nobody waits: that
+         * is no flush point. */
+        if (op_table[run->program->steps[i].op].effect == EFFECT_WAIT &&
+            !number_was_taken(run, i, last))
             snapshot_wait(run, i, last);
     }
     if (!(run->flags & EXECUTE_EVIDENCE))

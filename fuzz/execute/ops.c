@@ -248,9 +248,11 @@ void op_run_EVENTFD(struct call *call)
     returned_fd(call, eventfd((unsigned)call->step->args[0], (int)call->step->args[1]));
 }
 
+extern struct wire *epdiff_wire;
+
 void op_run_OPEN(struct call *call)
 {
-    const char *path = call->step->args[0] == PATH_EXE ? "/proc/self/exe" : "/dev/null";
+    const char *path = call->step->args[0] == PATH_EXE ? epdiff_wire->executable : "/dev/null";
     returned_fd(call, open(path, (int)call->step->args[1]));
 }
 

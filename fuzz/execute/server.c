@@ -195,6 +195,15 @@ static void tell_cpus(struct wire *wire)
     }
 }
 
+static int tell_executable(struct wire *wire)
+{
+    int err = subject_home(wire->executable, PATH_MAX);
+
+    if (!err)
+        strcat(wire->executable, "/epdiff-exec");
+    return err;
+}
+
 static int map_wire(struct wire **ret_wire, int *ret_fd)
 {
     int fd = memfd_create("epdiff-wire", MFD_CLOEXEC);
@@ -214,6 +223,12 @@ static int map_wire(struct wire **ret_wire, int *ret_fd)
     wire->magic = WIRE_MAGIC;
     wire->size = sizeof(*wire);
     tell_cpus(wire);
+    int err = tell_executable(wire);
+    if (err) {
+        munmap(wire, sizeof(*wire));
+        close(fd);
+        return err;
+    }
     *ret_wire = wire;
     *ret_fd = fd;
     return 0;

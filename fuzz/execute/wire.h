@@ -13,6 +13,7 @@
 #include "fuzz/program/program.h"
 #include "oracle/trace.h"
 
+#include <limits.h>
 #include <sys/types.h>
 
 enum {
@@ -108,6 +109,9 @@ struct wire {
     struct trace_event events[PROGRAM_STEPS_MAX * PROGRAM_EVENTS_MAX];
     struct wire_carried carried[TRACE_CARRIED_MAX];
     struct program program;
+    /* What open("/proc/self/exe") of a program opens: the plain executor, whichever runs it, for
+     * what a file holds can be read. */
+    char executable[PATH_MAX + 16];
 };
 
 #endif

@@ -94,6 +94,20 @@ static bool read_behind(const struct model *model, unsigned step, const struct m
            actor->step == (int)waited;
 }
 
+/* True if a step behind `waited` has got its epoll fd's number for something else. */
+static bool number_was_taken(const struct model *model, unsigned waited, unsigned step, int number)
+{
+    for (unsigned k = waited + 1; k <= step; k++) {
+        const struct step *opener = &model->program->steps[k];
+        const struct op_info *op = &op_table[opener->op];
+        for (unsigned o = 0; o < op->nouts; o++) {
+            if (op->outs[o].kind != FILE_ACTOR && model->slots[opener->outs[o]] == number)
+                return true;
+        }
+    }
+    return false;
+}
+
 void model_picture_lists(const struct model *model, unsigned step,
                          const struct model_report *report, struct trace *trace)
 {
@@ -103,7 +117,8 @@ void model_picture_lists(const struct model *model, unsigned step,
             continue;
         int number =
             waited->tags[0] == TAG_SLOT ? model->slots[waited->args[0]] : (int)waited->args[0];
-        append_list(model, step, table_owner(model, waited->actor), number, trace);
+        if (!number_was_taken(model, i, step, number))
+            append_list(model, step, table_owner(model, waited->actor), number, trace);
     }
 }
 
