@@ -38,6 +38,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define EPDIFF_TARGET_ASAN
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define EPDIFF_TARGET_ASAN
+#endif
+
 enum {
     STATUS_HARNESS = 3,
     STATS_EVERY = 256, /* executions: an engine may end the target by a signal */
@@ -255,6 +264,23 @@ static void guide_engine(const struct trace *native, const struct examination *e
                       target.reached);
 }
 
+/*
+ * True for a program that says nothing in this build: AddressSanitizer's run-time library takes
+ * over the end of a cancelled thread and puts signals off (docs/ci.md).
+ */
+static bool is_beyond(const struct program *program)
+{
+#ifdef EPDIFF_TARGET_ASAN
+    for (unsigned i = 0; i < program->nsteps; i++) {
+        if (program->steps[i].op == OP_PTHREAD_CANCEL || program->steps[i].op == OP_TGKILL)
+            return true;
+    }
+#else
+    (void)program;
+#endif
+    return false;
+}
+
 static void run(const uint8_t *bytes, size_t size)
 {
     struct examination examination = {.result = EXAMINED_EQUAL};
@@ -262,7 +288,7 @@ static void run(const uint8_t *bytes, size_t size)
     const struct trace *native;
 
     program_decode(bytes, size, &target.program);
-    if (target.program.nsteps == 0)
+    if (target.program.nsteps == 0 || is_beyond(&target.program))
         return;
     /* Both runs are in the order of the lines: what runs free is not compared step by step. */
     mutate_flatten(&target.program);
