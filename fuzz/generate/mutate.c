@@ -175,20 +175,6 @@ static unsigned edit_draft(struct mutator *mutator, unsigned roles)
     return 0;
 }
 
-static bool same_steps(const struct program *a, const struct program *b)
-{
-    if (a->nsteps != b->nsteps)
-        return false;
-    for (unsigned i = 0; i < a->nsteps; i++) {
-        const struct step *one = &a->steps[i], *other = &b->steps[i];
-        if (one->op != other->op || one->actor != other->actor ||
-            memcmp(one->tags, other->tags, sizeof(one->tags)) != 0 ||
-            memcmp(one->args, other->args, sizeof(one->args)) != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool grow_child(struct mutator *mutator, const struct program *parent, unsigned role)
 {
     const struct program *child = mutator->generator.program;
@@ -196,7 +182,7 @@ static bool grow_child(struct mutator *mutator, const struct program *parent, un
     /* A mutation may have brought in failures. */
     if (mutator->failing)
         mutator->features |= FEATURE_BIT(FAILING);
-    if (!draft_grow(mutator) || same_steps(child, parent))
+    if (!draft_grow(mutator) || program_same_steps(child, parent))
         return false;
     return role != ROLE_CROSS || (mutator->sources[0].taken > 0 && mutator->sources[1].taken > 0);
 }

@@ -607,3 +607,17 @@ int program_without(const struct program *program, const uint8_t drop[PROGRAM_ST
     parallel_renumber(ret_program);
     return 0;
 }
+
+bool program_same_steps(const struct program *a, const struct program *b)
+{
+    if (a->nsteps != b->nsteps)
+        return false;
+    for (unsigned i = 0; i < a->nsteps; i++) {
+        const struct step *one = &a->steps[i], *other = &b->steps[i];
+        if (one->op != other->op || one->actor != other->actor ||
+            memcmp(one->tags, other->tags, sizeof(one->tags)) != 0 ||
+            memcmp(one->args, other->args, sizeof(one->args)) != 0)
+            return false;
+    }
+    return true;
+}

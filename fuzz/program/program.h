@@ -276,6 +276,10 @@ int op_fd_arg(const struct op_info *op);
  */
 bool program_equal(const struct program *a, const struct program *b);
 
+/* True if both do the same: operations, actors and arguments, whatever slots and actors are called
+ * and whatever blocks the steps stand in. */
+bool program_same_steps(const struct program *a, const struct program *b);
+
 /* True for the words that begin a header line of the text form: no slot or actor has such a name.
  */
 bool name_is_reserved(const char *text, size_t length);

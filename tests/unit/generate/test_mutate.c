@@ -26,20 +26,6 @@ enum {
 
 static struct program child;
 
-static bool same_steps(const struct program *a, const struct program *b)
-{
-    if (a->nsteps != b->nsteps)
-        return false;
-    for (unsigned i = 0; i < a->nsteps; i++) {
-        const struct step *one = &a->steps[i], *other = &b->steps[i];
-        if (one->op != other->op || one->actor != other->actor ||
-            memcmp(one->tags, other->tags, sizeof(one->tags)) != 0 ||
-            memcmp(one->args, other->args, sizeof(one->args)) != 0)
-            return false;
-    }
-    return true;
-}
-
 /* Carries the program out on the model: nobody acts who cannot, nothing is left to chance. */
 static bool check_on_model(const struct program *program)
 {
@@ -92,7 +78,7 @@ static void test_children_of_generated_programs(void **state)
         generate_program(2, i, &parents[1]);
         uint64_t edits = mutate_traced(&parents[0], crossed ? &parents[1] : NULL, i, &child);
         bool fails = check_child(&child);
-        assert_false(same_steps(&child, &parents[0]));
+        assert_false(program_same_steps(&child, &parents[0]));
         seen |= edits;
         failing += fails;
         random += edits == 0;
@@ -124,7 +110,7 @@ static void test_generations(void **state)
         else
             mutate_program(parent, i, &child);
         (void)check_child(&child);
-        assert_false(same_steps(&child, parent));
+        assert_false(program_same_steps(&child, parent));
         population[random_below(&random, POPULATION)] = child;
         steps += child.nsteps;
     }
@@ -173,7 +159,7 @@ static void test_arguments_decide_alone(void **state)
         memset(&child, 0xa5, sizeof(child));
         mutate_program(&parent, i, &first);
         mutate_program(&parent, i + 1, &child);
-        differ += !same_steps(&first, &child);
+        differ += !program_same_steps(&first, &child);
         mutate_program(&parent, i, &child);
         assert_memory_equal(&first, &child, sizeof(child));
         cross_programs(&parent, &other, i, &first);
@@ -293,7 +279,7 @@ static void test_a_child_without_room_is_cut(void **state)
         mutate_program(&parent, i, &child);
         cut += decoded.nsteps < child.nsteps;
         child.nsteps = decoded.nsteps;
-        assert_true(same_steps(&decoded, &child));
+        assert_true(program_same_steps(&decoded, &child));
     }
     assert_in_range(cut, 50, 450);
 }
